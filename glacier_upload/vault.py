@@ -1,0 +1,297 @@
+"""The vault's calls, in the uploader's own words, each retried through passing trouble."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from glacier_upload.blocks import Block
+from glacier_upload.connection import Address, call_once, connect
+from glacier_upload.errors import (
+    ArchiveDiffers,
+    CompletionUnknown,
+    HashMismatch,
+    PassingTrouble,
+    UploadGone,
+    VaultError,
+)
+from glacier_upload.retries import Retries, Retry
+from glacier_upload.source import BlockBody
+from glacier_upload.treehash import Digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_glacier import GlacierClient
+
+# Signatures are refused when the two clocks differ by more, so the service's times are this exact.
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long to wait for what, in seconds.
+
+    retry     until a call in which nothing moves any more counts as failed
+    longest   between two tries
+    connect   for a connection
+    read      for the next byte of an answer, or for room to send some
+    complete  for the answer to a completion: users saw it lost for archives of 3 TB
+    """
+
+    retry: float = 15 * 60
+    longest: float = 60
+    connect: float = 30
+    read: float = 120
+    complete: float = 10 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """An upload in progress; `block_size` in bytes, `created` as the service writes it."""
+
+    upload_id: str
+    description: str
+    block_size: int
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """What the vault holds of a block: its size in bytes and its tree hash."""
+
+    size: int
+    tree_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An open upload, and its stored parts by the offset of their first byte."""
+
+    upload: OpenUpload
+    parts: Mapping[int, StoredPart]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A stored archive; `tree_hash` in hex, `size` in bytes."""
+
+    archive_id: str
+    location: str
+    tree_hash: str
+    size: int
+
+
+class Vault:
+    """One vault of one account; safe to use from several threads, with up to `connections` open.
+
+    Every call raises the VaultError that ended it for good, or Stopped once `stop` is set; each try
+    that failed in passing is told to `on_retry`. Raises BadInput if the address makes no sense.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        connections: int,
+        stop: threading.Event,
+        on_retry: Callable[[Retry], None],
+        waits: Waits = Waits(),
+    ) -> None:
+        self._address = address
+        self._waits = waits
+        self._retries = Retries(
+            give_up_seconds=waits.retry,
+            longest_wait_seconds=waits.longest,
+            stop=stop,
+            on_retry=on_retry,
+        )
+        self._client = connect(
+            address,
+            connections=connections,
+            connect_seconds=waits.connect,
+            read_seconds=waits.read,
+        )
+
+    @property
+    def region(self) -> str:
+        """The region that the calls go to."""
+        return self._client.meta.region_name
+
+    def initiate(self, *, description: str, block_size: int) -> str:
+        """Begin an upload and return its id.
+
+        A lost answer may have left an empty upload behind; that one is used then, instead of a
+        second.
+        """
+        since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
+        lost = False
+
+        def attempt() -> str:
+            nonlocal lost
+            try:
+                if lost and (left_behind := self._empty_upload(description, block_size, since)):
+                    return left_behind
+                answer = self._once(
+                    self._client.initiate_multipart_upload,
+                    wants=("uploadId",),
+                    archiveDescription=description,
+                    partSize=str(block_size),
+                )
+            except PassingTrouble as error:
+                lost = lost or error.may_have_arrived
+                raise
+            return str(answer["uploadId"])
+
+        return self._retries.call("initiate the upload", attempt)
+
+    def send_block(self, upload_id: str, block: Block, *, digest: Digest, body: BlockBody) -> None:
+        """Store one block, from its first byte in each try, and check the echoed tree hash."""
+        tree_hash = digest.tree.hex()
+
+        def attempt() -> None:
+            body.seek(0)
+            answer = self._once(
+                self._client.upload_multipart_part,
+                wants=("checksum",),
+                uploadId=upload_id,
+                range=f"bytes {block.offset}-{block.last_byte}/*",
+                checksum=tree_hash,
+                body=body,
+            )
+            if answer["checksum"] != tree_hash:
+                raise HashMismatch(
+                    f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
+                )
+
+        self._retries.call(f"send block {block.number}", attempt, body=body)
+
+    def list_parts(self, upload_id: str) -> Listing:
+        """Return the upload and all its stored parts, 50 a call. Raises UploadGone."""
+        parts: dict[int, StoredPart] = {}
+        for page in self._pages(
+            "list the stored blocks", self._client.list_parts, wants="Parts", uploadId=upload_id
+        ):
+            upload = _open_upload(page)
+            for part in page["Parts"]:
+                first, last = map(int, part["RangeInBytes"].split("-"))
+                parts[first] = StoredPart(last - first + 1, bytes.fromhex(part["SHA256TreeHash"]))
+        return Listing(upload=upload, parts=parts)
+
+    def list_uploads(self) -> list[OpenUpload]:
+        """Return the vault's open uploads, in no particular order."""
+        pages = self._pages(
+            "list the open uploads", self._client.list_multipart_uploads, wants="UploadsList"
+        )
+        return [_open_upload(item) for page in pages for item in page["UploadsList"]]
+
+    def complete(self, upload_id: str, *, size: int, tree_hash: str) -> Archive:
+        """Turn the upload into an archive of `size` bytes, and return it.
+
+        A lost answer is asked for by the same call again, which for a while gives the same archive.
+        Raises CompletionUnknown when no answer came and the upload is gone, ArchiveDiffers, and any
+        other VaultError when the upload is still open.
+        """
+        lost = False
+
+        def attempt() -> Mapping[str, Any]:
+            nonlocal lost
+            try:
+                return self._once(
+                    self._patient_client.complete_multipart_upload,
+                    wants=("archiveId", "checksum", "location"),
+                    uploadId=upload_id,
+                    archiveSize=str(size),
+                    checksum=tree_hash,
+                )
+            except PassingTrouble as error:
+                lost = lost or error.may_have_arrived
+                raise
+
+        try:
+            answer = self._retries.call("complete the upload", attempt)
+        except (UploadGone, PassingTrouble) as error:
+            arrived = lost or isinstance(error, UploadGone)
+            if arrived and not self._is_open(upload_id):
+                raise CompletionUnknown(f"completion was sent: {error.message}") from error
+            raise
+        if answer["checksum"] != tree_hash:
+            raise ArchiveDiffers(
+                f"archive {answer['archiveId']} was stored, but the vault gives its tree hash as "
+                f"{answer['checksum']} and the file's is {tree_hash}",
+                next_step="do not rely on this archive; upload the file again, then delete it",
+            )
+        return Archive(answer["archiveId"], answer["location"], answer["checksum"], size)
+
+    def abort(self, upload_id: str) -> None:
+        """Give the upload up; the vault drops its stored blocks."""
+        self._retries.call(
+            "abort the upload",
+            lambda: self._once(self._client.abort_multipart_upload, uploadId=upload_id),
+        )
+
+    @cached_property
+    def _patient_client(self) -> GlacierClient:
+        return connect(
+            self._address,
+            connections=1,
+            connect_seconds=self._waits.connect,
+            read_seconds=self._waits.complete,
+        )
+
+    def _once(
+        self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any
+    ) -> Mapping[str, Any]:
+        return call_once(
+            method,
+            wants=wants,
+            accountId=self._address.account_id,
+            vaultName=self._address.vault,
+            **parameters,
+        )
+
+    def _pages(
+        self, call: str, method: Callable[..., Any], *, wants: str, **parameters: str
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield all pages of a list, each retried by itself."""
+        marker: dict[str, str] = {}
+        while True:
+            page = self._retries.call(
+                call, partial(self._once, method, wants=(wants,), **parameters, **marker)
+            )
+            yield page
+            if not page.get("Marker"):
+                return
+            marker = {"marker": page["Marker"]}
+
+    def _is_open(self, upload_id: str) -> bool:
+        """Tell whether the upload is listed; False, too, when the list cannot be had."""
+        try:
+            return any(upload.upload_id == upload_id for upload in self.list_uploads())
+        except VaultError:
+            return False
+
+    def _empty_upload(self, description: str, block_size: int, since: datetime) -> str | None:
+        """Return the newest upload like this that was begun since then and holds no block yet."""
+        uploads = sorted(self.list_uploads(), key=lambda upload: upload.created, reverse=True)
+        for upload in uploads:
+            alike = (upload.description, upload.block_size) == (description.strip(), block_size)
+            recent = _moment(upload.created) >= since
+            if alike and recent and not self.list_parts(upload.upload_id).parts:
+                return upload.upload_id
+        return None
+
+
+def _open_upload(answer: Mapping[str, Any]) -> OpenUpload:
+    return OpenUpload(
+        upload_id=answer["MultipartUploadId"],
+        description=answer.get("ArchiveDescription", ""),
+        block_size=answer["PartSizeInBytes"],
+        created=answer["CreationDate"],
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # 3.10 does not read the Z
