@@ -1,0 +1,91 @@
+"""Does a piece of work for each of many items, a bounded number at a time. Knows no vault."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
+from typing import TypeVar
+
+from glacier_upload.errors import Stopped
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# How often the caller's thread looks up from waiting: signals act and the display moves.
+TICK_SECONDS = 0.2
+
+
+class Slots:
+    """At most `count` holders at a time; once closed, nobody else gets in."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Wait for a slot and hold it. Raises Stopped when the slots are closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._free > 0)
+            if self._closed:
+                raise Stopped
+            self._free -= 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Turn away those who wait; those who hold a slot keep it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def run_each(
+    executor: Executor,
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    window: int,
+    on_finished: Callable[[Item, Future[Result]], bool],
+    tick: Callable[[], None],
+) -> None:
+    """Do `work` for every item, `window` of them at a time, and hand each to `on_finished`.
+
+    Once that returns False no new item is begun; those that run are waited for and handed over as
+    well. `tick` is called several times a second, and may raise to leave at once. All callbacks run
+    in the caller's thread.
+    """
+    waiting = iter(items)
+    running: dict[Future[Result], Item] = {}
+    going = True
+    while True:
+        while going and len(running) < window:
+            try:
+                item = next(waiting)
+            except StopIteration:
+                break
+            running[executor.submit(work, item)] = item
+        if not running:
+            return
+        finished, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
+        for future in finished:
+            going = on_finished(running.pop(future), future) and going
+        tick()
+
+
+def run_alone(
+    executor: Executor, work: Callable[[], Result], *, tick: Callable[[], None]
+) -> Result:
+    """Do one piece of work in the executor and return its result, with `tick` called meanwhile."""
+    future = executor.submit(work)
+    while not future.done():
+        wait([future], timeout=TICK_SECONDS)
+        tick()
+    return future.result()

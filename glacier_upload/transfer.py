@@ -1,0 +1,207 @@
+"""Blocks between the file and one open upload: compare what is stored, send what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from glacier_upload.blocks import Block, Plan
+from glacier_upload.driver import Slots, run_each
+from glacier_upload.errors import HashMismatch, Stopped, UploadError
+from glacier_upload.job import Watcher
+from glacier_upload.source import BlockBody, Source, check_unchanged, digest_block
+from glacier_upload.treehash import Digest, combine
+from glacier_upload.vault import StoredPart, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the workers of one process share."""
+
+    vault: Vault
+    slots: Slots
+    stopped: Callable[[], bool]
+    on_move: Callable[[int], None]
+
+
+def upload_block(
+    source: Source, upload_id: str, block: Block, *, tools: Tools, digest: Digest | None = None
+) -> Digest:
+    """Store one block and return its hashes. Safe to repeat.
+
+    `digest` gives the hashes where they are known. The block is hashed before it waits for a slot:
+    with one worker more than there are slots, the next is ready when a slot becomes free.
+    """
+    if digest is None:
+        digest = digest_block(source, block, stopped=tools.stopped, on_read=lambda _: None)
+    with (
+        tools.slots.slot(),
+        BlockBody(
+            source,
+            block,
+            linear_hash=digest.linear,
+            stopped=tools.stopped,
+            on_move=tools.on_move,
+        ) as body,
+    ):
+        tools.vault.send_block(upload_id, block, digest=digest, body=body)
+    return digest
+
+
+class Transfer:
+    """The blocks of a file on their way into an upload, and what is known of each, by number.
+
+    stored     what the vault listed
+    failed     why blocks could not be read or sent
+    differing  blocks that are stored, but not as the file has them
+
+    `keep_going`: a failed block does not end the run, unless every other would fail alike.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        upload_id: str,
+        *,
+        tools: Tools,
+        watcher: Watcher,
+        workers: Executor,
+        tick: Callable[[], None],
+        keep_going: bool,
+    ) -> None:
+        self.stored: dict[int, StoredPart] = {}
+        self.failed: dict[int, UploadError] = {}
+        self.differing: set[int] = set()
+        self._source = source
+        self._plan = plan
+        self._upload_id = upload_id
+        self._tools = tools
+        self._watcher = watcher
+        self._workers = workers
+        self._tick = tick
+        self._keep_going = keep_going
+        self._roots: dict[int, bytes] = {}
+        self._to_send: dict[int, Digest] = {}
+
+    def missing(self, numbers: Sequence[int]) -> list[int]:
+        """Return those of these blocks that are not stored at all."""
+        return [n for n in numbers if n not in self.stored and n not in self._roots]
+
+    def unproven(self) -> list[int]:
+        """Return the file's blocks that are not known to be stored as the file has them."""
+        return [number for number in self._plan.numbers if number not in self._roots]
+
+    def wanted(self) -> list[int]:
+        """Return the blocks that have still to be sent, as far as is known."""
+        return [n for n in self.unproven() if n not in self.stored or n in self.differing]
+
+    def tree_hash(self) -> str:
+        """Return the archive's tree hash in hex, or an empty string while a block is unproven."""
+        if self.unproven():
+            return ""
+        return combine([self._roots[number] for number in self._plan.numbers]).hex()
+
+    def compare(self, numbers: Sequence[int], *, readers: int) -> None:
+        """Read those of these blocks that are stored, and tell which are as the file has them.
+
+        Raises the error that ends the run; an unreadable block may only be noted in `failed`.
+        """
+        blocks = [self._plan.block(number) for number in numbers if number in self.stored]
+        for block in blocks:
+            stored = self.stored[block.number].size
+            if stored != block.size:
+                self._differs(
+                    block, f"{stored} bytes are stored, the file's block has {block.size}"
+                )
+        of_size = [block for block in blocks if block.number not in self.differing]
+        self._each("check", self._digest, of_size, window=readers, on_success=self._compared)
+
+    def send(self, numbers: Sequence[int], *, window: int) -> None:
+        """Send those of these blocks that are unproven, with up to `window` in hand.
+
+        Raises the error that ends the run; a block that failed may only be noted in `failed`.
+        """
+        blocks = [self._plan.block(number) for number in numbers if number not in self._roots]
+        self._each("send", self._send, blocks, window=window, on_success=self._sent)
+
+    def raise_failure(self) -> None:
+        """Raise the first of the noted failures, if there is one."""
+        for error in self.failed.values():
+            raise error
+
+    def _digest(self, block: Block) -> Digest:
+        return digest_block(
+            self._source, block, stopped=self._tools.stopped, on_read=self._watcher.moved
+        )
+
+    def _compared(self, block: Block, digest: Digest) -> None:
+        stored = self.stored[block.number].tree_hash
+        if stored == digest.tree:
+            self._roots[block.number] = digest.tree
+            self._watcher.finished(block, "is already stored")
+        else:
+            self._to_send[block.number] = digest
+            self._differs(
+                block, f"its stored tree hash is {stored.hex()}, the file's {digest.tree.hex()}"
+            )
+
+    def _differs(self, block: Block, reason: str) -> None:
+        self.differing.add(block.number)
+        self._watcher.note(f"block {block.number} differs: {reason}")
+
+    def _send(self, block: Block) -> Digest:
+        known = self._to_send.get(block.number)
+        return upload_block(self._source, self._upload_id, block, tools=self._tools, digest=known)
+
+    def _sent(self, block: Block, digest: Digest) -> None:
+        self._roots[block.number] = digest.tree
+        self.failed.pop(block.number, None)
+        self._watcher.finished(block, "is stored")
+
+    def _each(
+        self,
+        phase: str,
+        work: Callable[[Block], Digest],
+        blocks: Sequence[Block],
+        *,
+        window: int,
+        on_success: Callable[[Block, Digest], None],
+    ) -> None:
+        """Do the work for each block. Raises the first error that ends the run, once all rest."""
+        if not blocks:
+            return
+        last_straw: list[UploadError] = []
+
+        def on_finished(block: Block, future: Future[Digest]) -> bool:
+            error = future.exception()
+            if error is None:
+                on_success(block, future.result())
+            elif isinstance(error, UploadError):
+                error = self._failure(block, error)
+                if error.every_block_alike or not self._keep_going:
+                    last_straw.append(error)
+                    self._tools.slots.close()
+            elif not isinstance(error, Stopped):
+                raise error
+            return not last_straw
+
+        size = sum(block.size for block in blocks)
+        self._watcher.begins(phase, blocks=len(blocks), size=size)
+        run_each(
+            self._workers, work, blocks, window=window, on_finished=on_finished, tick=self._tick
+        )
+        if last_straw:
+            raise last_straw[0]
+
+    def _failure(self, block: Block, error: UploadError) -> UploadError:
+        """Note and return why the block failed: behind a hash mismatch may be a changed file."""
+        if isinstance(error, HashMismatch):
+            try:
+                check_unchanged(self._source)
+            except UploadError as change:
+                error = change
+        self.failed[block.number] = error
+        self._watcher.failed(block, error)
+        return error

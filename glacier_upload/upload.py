@@ -1,0 +1,238 @@
+"""One upload, from its beginning or from where it was left to its end.
+
+Prints nothing and knows no flags and no signals: a Request says what is wanted, a Watcher hears
+what happens, an Outcome says how it ended. A serial run has one slot, and ends with the first
+failed block.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar
+
+from glacier_upload.blocks import MIB, Plan, as_ranges
+from glacier_upload.driver import Slots, run_alone
+from glacier_upload.errors import (
+    ArchiveDiffers,
+    BadInput,
+    CompletionUnknown,
+    Incomplete,
+    PassingTrouble,
+    Stopped,
+    UploadError,
+    UploadGone,
+    VaultMissing,
+)
+from glacier_upload.job import Outcome, Request, Status, Watcher
+from glacier_upload.source import check_unchanged
+from glacier_upload.transfer import Tools, Transfer
+from glacier_upload.vault import Archive, StoredPart, Vault
+
+T = TypeVar("T")
+
+
+def upload(
+    request: Request,
+    *,
+    vault: Vault,
+    watcher: Watcher,
+    stop: threading.Event,
+    executor: Callable[[int], Executor] = ThreadPoolExecutor,
+    readers: int = os.cpu_count() or 1,
+) -> Outcome:
+    """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is set.
+
+    `executor` is called with a number of workers; `readers` of them compare stored blocks with the
+    file.
+    """
+    slots = Slots(request.slots)
+    workers = executor(max(readers, request.slots + 1))
+    tools = Tools(vault=vault, slots=slots, stopped=stop.is_set, on_move=watcher.moved)
+    try:
+        return _Run(request, tools, watcher, workers, readers).to_its_end()
+    finally:
+        slots.close()
+        workers.shutdown(wait=False, cancel_futures=True)
+
+
+class _Run:
+    """One run. `transfer` is there once the upload is open, `completing` once that was sent."""
+
+    def __init__(
+        self, request: Request, tools: Tools, watcher: Watcher, workers: Executor, readers: int
+    ) -> None:
+        self.request = request
+        self.tools = tools
+        self.vault = tools.vault
+        self.watcher = watcher
+        self.workers = workers
+        self.readers = readers
+        self.plan: Plan | None = None
+        self.upload_id = ""
+        self.transfer: Transfer | None = None
+        self.completing = False
+
+    def to_its_end(self) -> Outcome:
+        try:
+            if self.request.upload_id is None:
+                plan, transfer = self._begin()
+            else:
+                plan, transfer = self._go_on_with(self.request.upload_id)
+            asked = plan.selection(self.request.first, self.request.last)
+            transfer.compare(asked, readers=self.readers)
+            transfer.send(asked, window=self.request.slots + 1)
+            transfer.raise_failure()
+            if not self.request.finish:
+                return self._outcome(Status.STORED)
+            self._check_the_rest(plan, transfer)
+            return self._outcome(Status.COMPLETED, archive=self._complete(plan, transfer))
+        except Stopped:
+            return self._interrupted()
+        except UploadError as error:
+            return self._ended_by(error)
+
+    def _begin(self) -> tuple[Plan, Transfer]:
+        plan = self.request.plan()
+        upload_id = self._wait_for(
+            lambda: self.vault.initiate(
+                description=self.request.description, block_size=plan.block_size
+            )
+        )
+        return plan, self._opened(upload_id, plan)
+
+    def _go_on_with(self, upload_id: str) -> tuple[Plan, Transfer]:
+        """Look at the open upload and say what it lacks. Raises BadInput if it does not fit."""
+        listing = self._wait_for(lambda: self.vault.list_parts(upload_id))
+        block_size, description = listing.upload.block_size, listing.upload.description
+        if self.request.block_size not in (None, block_size):
+            raise BadInput(
+                f"the open upload has blocks of {block_size // MIB} MB",
+                next_step=f"use --blocksize {block_size // MIB}, or leave it out",
+            )
+        plan = Plan(self.request.source.size, block_size)
+        asked = plan.selection(self.request.first, self.request.last)
+        stored = _by_number(listing.parts, plan)
+        transfer = self._opened(upload_id, plan)
+        transfer.stored = stored
+        if description != self.request.description.strip():
+            self.watcher.note(f"the archive keeps the open upload's description: {description!r}")
+        missing = transfer.missing(asked)
+        if missing:
+            self.watcher.note(f"not stored yet, to be sent: {_named(missing)}")
+        return plan, transfer
+
+    def _opened(self, upload_id: str, plan: Plan) -> Transfer:
+        self.upload_id, self.plan = upload_id, plan
+        self.transfer = Transfer(
+            self.request.source,
+            plan,
+            upload_id,
+            tools=self.tools,
+            watcher=self.watcher,
+            workers=self.workers,
+            tick=self._tick,
+            keep_going=self.request.keep_going,
+        )
+        self.watcher.opened(upload_id, plan)
+        return self.transfer
+
+    def _check_the_rest(self, plan: Plan, transfer: Transfer) -> None:
+        """Make sure that blocks outside the asked range, too, are stored as the file has them.
+
+        Raises Incomplete. The list is asked for anew: the others may be some other run's work.
+        """
+        rest = transfer.unproven()
+        if not rest:
+            return
+        listing = self._wait_for(lambda: self.vault.list_parts(self.upload_id))
+        transfer.stored |= _by_number(listing.parts, plan)
+        transfer.compare(rest, readers=self.readers)
+        transfer.raise_failure()
+        lacks = {
+            "not stored": transfer.missing(rest),
+            "stored, but not as the file has them": transfer.differing & set(rest),
+        }
+        reasons = [f"{what}: {_named(numbers)}" for what, numbers in lacks.items() if numbers]
+        if reasons:
+            raise Incomplete(f"nothing was completed; {'; '.join(reasons)}")
+
+    def _complete(self, plan: Plan, transfer: Transfer) -> Archive:
+        check_unchanged(self.request.source)
+        tree_hash = transfer.tree_hash()
+        self.completing = True
+        return self._wait_for(
+            lambda: self.vault.complete(self.upload_id, size=plan.size, tree_hash=tree_hash)
+        )
+
+    def _ended_by(self, error: UploadError) -> Outcome:
+        if isinstance(error, CompletionUnknown):
+            return self._outcome(Status.UNKNOWN, error=error)
+        if not self._is_open(error):
+            return self._outcome(Status.FAILED, error=error)
+        block_failed = self.transfer is not None and error in self.transfer.failed.values()
+        if self.request.abort and block_failed and not error.keeps_upload:
+            return self._aborted(error)
+        return self._outcome(Status.OPEN, error=error)
+
+    def _is_open(self, error: UploadError) -> bool:
+        """Tell whether there is, after this error, an upload to go on with."""
+        if isinstance(error, UploadGone | VaultMissing | BadInput | ArchiveDiffers):
+            return False
+        passing = error.keeps_upload or isinstance(error, PassingTrouble)
+        return bool(self.upload_id) or (self.request.upload_id is not None and passing)
+
+    def _aborted(self, error: UploadError) -> Outcome:
+        try:
+            self._wait_for(lambda: self.vault.abort(self.upload_id))
+        except UploadError as refused:
+            self.watcher.note(f"the upload could not be aborted, and stays open: {refused.message}")
+            return self._outcome(Status.OPEN, error=error)
+        return self._outcome(Status.ABORTED, error=error)
+
+    def _interrupted(self) -> Outcome:
+        if self.completing:
+            unknown = CompletionUnknown("completion was sent, and its answer was not waited for")
+            return self._outcome(Status.UNKNOWN, error=unknown)
+        return self._outcome(Status.OPEN if self.upload_id else Status.FAILED)
+
+    def _outcome(
+        self, status: Status, *, archive: Archive | None = None, error: UploadError | None = None
+    ) -> Outcome:
+        transfer = self.transfer
+        return Outcome(
+            status=status,
+            upload_id=self.upload_id or self.request.upload_id or "",
+            plan=self.plan,
+            archive=archive,
+            tree_hash=transfer.tree_hash() if transfer else "",
+            failed=sorted(transfer.failed) if transfer else (),
+            wanted=transfer.wanted() if transfer else (),
+            error=error,
+        )
+
+    def _wait_for(self, work: Callable[[], T]) -> T:
+        return run_alone(self.workers, work, tick=self._tick)
+
+    def _tick(self) -> None:
+        if self.tools.stopped():
+            raise Stopped
+        self.watcher.tick()
+
+
+def _by_number(parts: Mapping[int, StoredPart], plan: Plan) -> dict[int, StoredPart]:
+    """Return stored parts by block number. Raises BadInput if some lie beyond the file's end."""
+    beyond = [offset for offset in parts if offset >= plan.size]
+    if beyond:
+        raise BadInput(
+            f"the open upload holds data from byte {min(beyond)} on, and the file ends at "
+            f"{plan.size}",
+            next_step="name the file that the upload is of, or begin a new one without --upload-id",
+        )
+    return {offset // plan.block_size: part for offset, part in parts.items()}
+
+
+def _named(numbers: Collection[int]) -> str:
+    return f"block{'s' if len(numbers) > 1 else ''} {as_ranges(numbers)}"
