@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""Upload one large file to an Amazon Glacier vault, one block after another."""
+
+from glacier_upload.command import run_script
+from glacier_upload.options import Parser, shared_parser
+
+
+def build_parser() -> Parser:
+    """Return the parser of this script's flags."""
+    return shared_parser(
+        prog="GlacierMPU.py",
+        description="Upload one large file to an Amazon Glacier vault, one block after another. "
+        "The first block that fails for good ends the run, and aborts the upload unless "
+        "--finish-upload False is given.",
+    )
+
+
+if __name__ == "__main__":
+    run_script(build_parser())

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Upload one large file to an Amazon Glacier vault, several blocks at once."""
+
+from glacier_upload.command import run_script
+from glacier_upload.options import Parser, shared_parser, threads
+
+
+def build_parser() -> Parser:
+    """Return the parser of this script's flags."""
+    parser = shared_parser(
+        prog="GlacierMPUP.py",
+        description="Upload one large file to an Amazon Glacier vault, several blocks at once. "
+        "A block that fails does not stop the others, and the upload stays open for another run.",
+    )
+    parser.add_argument(
+        "--threads", type=threads, default=3, help="blocks sent at once (default: 3)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run_script(build_parser())

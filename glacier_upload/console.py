@@ -1,0 +1,43 @@
+"""The streams that a person or a log reads, which may go away at any time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TextIO
+
+
+class Console:
+    """Lines on a stream that may go away: a closed pipe or a full disk must not end an upload."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        """Write, or forget the stream once it does not take the text."""
+        with self._lock:
+            try:
+                if self._stream is not None:
+                    self._stream.write(text)
+                    self._stream.flush()
+            except (OSError, ValueError):
+                self._stream = None
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: every write is flushed."""
+
+    def line(self, text: str) -> None:
+        """Write a line of its own."""
+        self.write(text + "\n")
+
+    def isatty(self) -> bool:
+        """Tell whether a person watches."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:
+            return False
+
+    def fileno(self) -> int:
+        """Return the stream's descriptor, by which tqdm learns the terminal's width."""
+        return -1 if self._stream is None else self._stream.fileno()

@@ -1,0 +1,44 @@
+"""Signals: the first asks the run to stop in good order, a second one ends the process at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+
+# SIGHUP, which a closed terminal sends, does not exist on Windows.
+_ASK_TO_STOP = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
+class Interruption:
+    """While entered, a signal that asks to stop sets `stop`; `signal` then holds its number.
+
+    A signal that the caller had ignored, as nohup does with SIGHUP, stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.signal = 0
+        self._before: dict[int, Handler] = {}
+
+    def __enter__(self) -> Interruption:
+        for number in _ASK_TO_STOP:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._asked)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _asked(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        self.stop.set()
+        for other in self._before:
+            signal.signal(other, signal.SIG_DFL)
