@@ -1,0 +1,1 @@
+"""The parts of the stand-in for Glacier that `glacier_upload.rehearsal` puts together."""
