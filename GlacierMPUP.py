@@ -2,7 +2,8 @@
 """Upload one large file to an Amazon Glacier vault, several blocks at once."""
 
 from glacier_upload.command import run_script
-from glacier_upload.options import Parser, shared_parser, threads
+from glacier_upload.flags import threads
+from glacier_upload.options import Parser, shared_parser
 
 
 def build_parser() -> Parser:

@@ -1,33 +1,45 @@
 """One run of a script, from its flags to its exit code.
 
-The rooms that bring boto3 along are imported where they are used, so that `--help` and a mistyped
-flag are answered at once.
+The rooms that bring boto3 along are imported where they are used: `--help` and a mistyped flag are
+answered at once.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from glacier_upload.blocks import MIB, PREFERRED_BLOCK
 from glacier_upload.console import Console
-from glacier_upload.errors import BadInput, ExitCode, UploadError
-from glacier_upload.job import Outcome, Request
-from glacier_upload.options import Options, Parser, parse
-from glacier_upload.report import exit_code, plan_lines, result_lines, story, trouble
+from glacier_upload.errors import ExitCode, Unforeseen, UploadError
+from glacier_upload.job import Meter, Outcome, Request, Status
+from glacier_upload.options import Options, Parser, asks_for_json, parse
+from glacier_upload.receipts import Receipts
+from glacier_upload.report import (
+    as_receipt,
+    as_record,
+    exit_code,
+    plan_lines,
+    plan_record,
+    result_lines,
+    story,
+    trouble,
+)
 from glacier_upload.signals import Interruption
 from glacier_upload.source import inspect
+from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
-    from glacier_upload.connection import Address
     from glacier_upload.progress import Display
+    from glacier_upload.retries import Retry
 
 _WIND_UP_SECONDS = 1.0
 
@@ -45,23 +57,58 @@ def run_script(parser: Parser) -> None:
     sys.exit(code)
 
 
-def main(parser: Parser, arguments: Sequence[str], *, script: str) -> int:
-    """Do what the arguments ask for and return the exit code. Must be called in the main thread."""
-    console = Console(sys.stderr)
-    verbose = False
+def main(
+    parser: Parser, arguments: Sequence[str], *, script: str, waits: Waits | None = None
+) -> int:
+    """Do what the arguments ask for and return the exit code. Must be called in the main thread.
+
+    `script` is the name that the next command is built with; `waits` may differ from the usual.
+    """
+    out = _Out(parser.prog, json_wanted=asks_for_json(arguments))
     try:
         options = parse(parser, arguments, script=script)
-        verbose = options.verbose
+        out.verbose = options.verbose
         request = _request(options)
         if options.dry_run:
-            _print(plan_lines(options, request.plan()))
+            plan = request.plan()
+            out.result(plan_record(options, plan), plan_lines(options, plan))
             return ExitCode.DONE
-        return _upload(options, request, console)
+        usual = waits or Waits()
+        return _upload(options, request, out, replace(usual, retry=options.retry_minutes * 60))
     except UploadError as error:
-        if verbose:
-            console.write(traceback.format_exc())
-        console.line(f"{parser.prog}: {'; '.join(trouble(error))}")
-        return error.exit_code
+        return out.refusal(error)
+    except Exception as bug:
+        out.refusal(Unforeseen(f"a fault of this program: {type(bug).__name__}: {bug}"))
+        raise
+
+
+class _Out:
+    """Where a run says how it ended: the result on stdout, the story on stderr."""
+
+    def __init__(self, name: str, *, json_wanted: bool) -> None:
+        self.stderr = Console(sys.stderr)
+        self.verbose = False
+        self._stdout = Console(sys.stdout)
+        self._name = name
+        self._json_wanted = json_wanted
+
+    def result(self, record: Mapping[str, object], lines: Sequence[str]) -> None:
+        """Put the result on stdout, as one JSON object or as lines."""
+        for line in [json.dumps(record)] if self._json_wanted else lines:
+            self._stdout.line(line)
+
+    def refusal(self, error: UploadError) -> int:
+        """Say, in one line, why nothing was begun, and return the exit code."""
+        outcome = Outcome(status=Status.FAILED, error=error)
+        self.result(as_record(outcome, None, seconds=0, retries=0), [])
+        self.trace(error)
+        self.stderr.line(f"{self._name}: {'; '.join(trouble(error))}")
+        return exit_code(outcome, signal=0)
+
+    def trace(self, error: UploadError | None) -> None:
+        """Show where an error comes from, to those who asked for it."""
+        if self.verbose and error is not None:
+            self.stderr.write("".join(traceback.format_exception(error)))
 
 
 def _request(options: Options) -> Request:
@@ -76,71 +123,62 @@ def _request(options: Options) -> Request:
         finish=options.finish,
         slots=options.threads or 1,
         keep_going=options.threads is not None,
-        abort=options.finish and options.threads is None,
+        abort=options.finish and options.threads is None and not options.resume,
+        resume=options.resume,
     )
-    if options.upload_id is None or options.block_size is not None:
+    if not (options.upload_id or options.resume):
         request.plan()
     return request
 
 
-def _upload(options: Options, request: Request, console: Console) -> int:
+def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
+    """Carry the request out, and tell what happens while it does and how it ended."""
     from glacier_upload.progress import choose_display
+    from glacier_upload.service import service
     from glacier_upload.upload import upload
-    from glacier_upload.vault import Vault, Waits
+    from glacier_upload.vault import Vault
 
-    display = choose_display(console, quiet=options.quiet, verbose=options.verbose)
-    with Interruption() as interruption, _service(options) as address:
+    receipts = Receipts(options.receipts) if options.receipts is not None else None
+    began, clock_began, retries = datetime.now(timezone.utc), time.monotonic(), Meter()
+    display = choose_display(out.stderr, quiet=options.quiet, verbose=options.verbose)
+
+    def on_retry(retry: Retry) -> None:
+        retries.add(1)
+        display.retrying(retry)
+
+    with Interruption() as interruption, service(options) as address:
         vault = Vault(
             address,
             connections=request.slots + 1,
             stop=interruption.stop,
-            on_retry=display.retrying,
-            waits=Waits(retry=options.retry_minutes * 60),
+            on_retry=on_retry,
+            waits=waits,
         )
-        _explain_block_size(options, request, display)
+        _remark(options, request, display)
         outcome = upload(request, vault=vault, watcher=display, stop=interruption.stop)
         display.close()
-        _tell(outcome, options, display, signal=interruption.signal)
+        record = as_record(
+            outcome, options, seconds=time.monotonic() - clock_began, retries=retries.size
+        )
+        out.result(record, result_lines(outcome))
+        out.trace(outcome.error)
+        if receipts is not None and outcome.archive is not None:
+            found_again_by = as_receipt(
+                record, outcome, request, options, region=vault.region, began=began
+            )
+            _keep(found_again_by, receipts, out)
+        for line in story(outcome, options, interrupted=bool(interruption.signal)):
+            out.stderr.line(line)
     return exit_code(outcome, signal=interruption.signal)
 
 
-@contextmanager
-def _service(options: Options) -> Iterator[Address]:
-    """Yield the vault's address: the real one, or a rehearsal's that lives as long as this."""
-    from glacier_upload.connection import Address
+def _remark(options: Options, request: Request, display: Display) -> None:
+    """Say what the user may not expect of these options."""
+    from glacier_upload.service import goes_in_the_clear
 
-    if options.rehearse is None:
-        yield Address(
-            vault=options.vault,
-            account_id=options.account_id,
-            profile=options.profile,
-            region=options.region,
-            endpoint_url=options.endpoint_url,
-        )
-        return
-    from glacier_upload import rehearsal
-
-    try:
-        server = rehearsal.RehearsalServer(Path(options.rehearse))
-    except OSError as error:
-        raise BadInput(
-            f"no rehearsal can be held in {options.rehearse!r}: {error}",
-            next_step="name a folder that can be written to",
-        ) from error
-    with server:
-        server.store.create_vault(options.vault)
-        yield Address(
-            vault=options.vault,
-            account_id=options.account_id,
-            region=rehearsal.REGION,
-            endpoint_url=server.endpoint_url,
-            access_key=rehearsal.ACCESS_KEY,
-            secret_key=rehearsal.SECRET_KEY,
-        )
-
-
-def _explain_block_size(options: Options, request: Request, display: Display) -> None:
-    if options.block_size is None and options.upload_id is None:
+    if goes_in_the_clear(options.endpoint_url):
+        display.say(f"warning: the data goes in the clear to {options.endpoint_url}")
+    if request.block_size is None and not (request.upload_id or request.resume):
         chosen = request.plan().block_size
         if chosen != PREFERRED_BLOCK:
             display.note(
@@ -149,18 +187,12 @@ def _explain_block_size(options: Options, request: Request, display: Display) ->
             )
 
 
-def _tell(outcome: Outcome, options: Options, display: Display, *, signal: int) -> None:
-    if options.verbose and outcome.error is not None:
-        display.console.write("".join(traceback.format_exception(outcome.error)))
-    _print(result_lines(outcome))
-    for line in story(outcome, options, interrupted=bool(signal)):
-        display.console.line(line)
-    if options.rehearse is not None and outcome.archive is not None:
-        archive = Path(options.rehearse) / "archives" / outcome.archive.archive_id
-        display.console.line(f"rehearsal: the archive is the file {archive}")
-
-
-def _print(lines: Sequence[str]) -> None:
-    stdout = Console(sys.stdout)
-    for line in lines:
-        stdout.line(line)
+def _keep(receipt: Mapping[str, object], receipts: Receipts, out: _Out) -> None:
+    """Write the receipt. A failure to do so is none of the archive, which is stored."""
+    try:
+        receipts.append(receipt)
+    except OSError as error:
+        out.stderr.line(
+            f"WARNING: THE RECEIPT COULD NOT BE WRITTEN to {receipts.path!r} ({error.strerror}); "
+            f"the archive is stored, and its id is {receipt['archiveId']}"
+        )

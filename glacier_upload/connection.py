@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,6 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from glacier_upload.errors import (
     BadInput,
+    ClockWrong,
     CredentialsExpired,
     NotPermitted,
     PassingTrouble,
@@ -48,11 +52,8 @@ def connect(
     BadInput if the address makes no sense. Calls nothing yet.
     """
     try:
-        session = boto3.Session(
-            profile_name=address.profile,
-            region_name=address.region,
-            aws_access_key_id=address.access_key,
-            aws_secret_access_key=address.secret_key,
+        session = session_of(
+            address.profile, address.region, address.access_key, address.secret_key
         )
         client = session.client(
             "glacier",
@@ -81,6 +82,19 @@ def connect(
     return client
 
 
+@lru_cache(maxsize=1)
+def session_of(
+    profile: str | None, region: str | None, access_key: str | None, secret_key: str | None
+) -> boto3.Session:
+    """Return the session for these; a second client of the same one costs next to nothing."""
+    return boto3.Session(
+        profile_name=profile,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+    )
+
+
 def call_once(
     method: Callable[..., Any], *, wants: tuple[str, ...], **parameters: Any
 ) -> Mapping[str, Any]:
@@ -107,12 +121,25 @@ def _declare_linear_hash(params: dict[str, Any], **_: Any) -> None:
 
 def _from_answer(error: aws.ClientError) -> VaultError:
     details, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
-    return refusal(
+    refused = refusal(
         code=details.get("Code", ""),
         message=details.get("Message", ""),
         status=metadata.get("HTTPStatusCode", 0),
         request_id=metadata.get("RequestId", ""),
     )
+    if isinstance(refused, ClockWrong):
+        refused.message += _clock_error(metadata.get("HTTPHeaders", {}).get("date", ""))
+    return refused
+
+
+def _clock_error(service_date: str) -> str:
+    """Say in words how far this clock is from the service's, whose HTTP date this is."""
+    try:
+        behind = parsedate_to_datetime(service_date) - datetime.now(timezone.utc)
+    except (TypeError, ValueError):
+        return ""
+    minutes = round(behind.total_seconds() / 60)
+    return f"; this clock is {abs(minutes)} minutes {'behind' if minutes > 0 else 'ahead'}"
 
 
 _SIGNED_OUT = (aws.NoCredentialsError, aws.PartialCredentialsError)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -16,12 +18,14 @@ class Console:
     def write(self, text: str) -> int:
         """Write, or forget the stream once it does not take the text."""
         with self._lock:
-            try:
-                if self._stream is not None:
-                    self._stream.write(text)
-                    self._stream.flush()
-            except (OSError, ValueError):
-                self._stream = None
+            stream = self._stream
+            if stream is not None:
+                try:
+                    stream.write(text)
+                    stream.flush()
+                except (OSError, ValueError):
+                    self._stream = None
+                    _abandon(stream)
         return len(text)
 
     def flush(self) -> None:
@@ -41,3 +45,11 @@ class Console:
     def fileno(self) -> int:
         """Return the stream's descriptor, by which tqdm learns the terminal's width."""
         return -1 if self._stream is None else self._stream.fileno()
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let the stream end nowhere: Python flushes it at exit, where a failure is exit code 120."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

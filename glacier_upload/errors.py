@@ -47,6 +47,10 @@ class BadInput(UploadError):
     keeps_upload = True
 
 
+class Unforeseen(UploadError):
+    """A fault of this program. Its traceback is shown."""
+
+
 class SourceUnreadable(UploadError):
     """The local file, or a part of it, cannot be read."""
 

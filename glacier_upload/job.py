@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -24,6 +25,7 @@ class Request:
     slots        blocks sent at once
     keep_going   a failed block does not end the run, unless every other would fail alike
     abort        give the upload up when a block fails for good
+    resume       go on with the open upload of this description, if the vault has one
     """
 
     source: Source
@@ -36,6 +38,7 @@ class Request:
     slots: int = 1
     keep_going: bool = False
     abort: bool = False
+    resume: bool = False
 
     def plan(self) -> Plan:
         """Return the plan of a new upload. Raises BadInput if it could never end as asked."""
@@ -48,6 +51,19 @@ class Request:
                 next_step="add --finish-upload False to leave the upload open for the other blocks",
             )
         return plan
+
+
+class Meter:
+    """Bytes gone by. Safe to add to from any thread."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lock = threading.Lock()
+
+    def add(self, size: int) -> None:
+        """Count so many more bytes, or fewer."""
+        with self._lock:
+            self.size += size
 
 
 class Watcher(Protocol):
@@ -88,13 +104,22 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of a run. `wanted` are the file's blocks that the vault is not known to hold."""
+    """The end of a run.
+
+    wanted         the file's blocks that the vault is not known to hold
+    description    of the open upload and so of the archive
+    bytes_sent     all that was sent, what had to be sent again included
+    bytes_skipped  what was found to be stored already
+    """
 
     status: Status
     upload_id: str = ""
     plan: Plan | None = None
     archive: Archive | None = None
     tree_hash: str = ""
+    description: str = ""
     failed: Sequence[int] = ()
     wanted: Sequence[int] = ()
     error: UploadError | None = None
+    bytes_sent: int = 0
+    bytes_skipped: int = 0

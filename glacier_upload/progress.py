@@ -5,7 +5,6 @@ Workers only add to a Meter; the thread that ticks draws.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,25 +16,13 @@ from tqdm import tqdm
 from glacier_upload.blocks import Block, Plan
 from glacier_upload.console import Console
 from glacier_upload.errors import UploadError
+from glacier_upload.job import Meter
 from glacier_upload.retries import Retry
 
 # A rate over less jumps about, and over more it hides that the line has changed.
 RATE_WINDOW_SECONDS = 60.0
 SECONDS_BETWEEN_LINES = 5.0
 PHASES = {"send": "sending", "check": "comparing what is stored with the file:"}
-
-
-class Meter:
-    """Bytes gone by. Safe to add to from any thread."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._lock = threading.Lock()
-
-    def add(self, size: int) -> None:
-        """Count so many more bytes, or fewer."""
-        with self._lock:
-            self.size += size
 
 
 class Display:
@@ -106,7 +93,7 @@ class LogDisplay(Display):
         super().__init__(console, clock=clock, now=now)
         self._every_block = every_block
         self._said_at = float("-inf")
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples = deque([(self.clock(), 0)])
 
     def begins(self, phase: str, *, blocks: int, size: int) -> None:
         super().begins(phase, blocks=blocks, size=size)

@@ -6,10 +6,11 @@ import os
 import shlex
 import subprocess
 import sys
+from datetime import datetime, timezone
 
 from glacier_upload.blocks import MIB, Plan, as_ranges
-from glacier_upload.errors import ExitCode, UploadError
-from glacier_upload.job import Outcome, Status
+from glacier_upload.errors import ExitCode, UploadError, VaultError
+from glacier_upload.job import Outcome, Request, Status
 from glacier_upload.options import Options
 
 _EXIT_CODES = {
@@ -32,19 +33,33 @@ def exit_code(outcome: Outcome, *, signal: int) -> int:
     return code
 
 
-def plan_lines(options: Options, plan: Plan) -> list[str]:
-    """Return what a dry run prints: `key: value`, sizes in bytes."""
-    last = plan.block(plan.count - 1)
+def plan_record(options: Options, plan: Plan) -> dict[str, object]:
+    """Return what a dry run tells: sizes in bytes, and the requests that AWS will bill."""
     asked = plan.selection(options.first, options.last)
-    requests = len(asked) + (options.upload_id is None) + options.finish
-    short = ", shorter than the others" if last.size < plan.block_size else ""
+    last = plan.block(plan.count - 1)
+    return {
+        "status": "planned",
+        "size": plan.size,
+        "blockSize": plan.block_size,
+        "blocks": plan.count,
+        "lastBlock": last.number,
+        "lastBlockSize": last.size,
+        "blocksToSend": as_ranges(asked),
+        "requests": len(asked) + (options.upload_id is None) + options.finish,
+    }
+
+
+def plan_lines(options: Options, plan: Plan) -> list[str]:
+    """Return the same for people."""
+    told = plan_record(options, plan)
+    short = "" if told["lastBlockSize"] == plan.block_size else ", shorter than the others"
     return [
         f"size: {plan.size}",
         f"block-size: {plan.block_size} ({plan.block_size // MIB} MB)",
         f"blocks: {plan.count} ({as_ranges(plan.numbers)})",
-        f"last-block: {last.number} ({last.size} bytes{short})",
-        f"blocks-to-send: {as_ranges(asked)}",
-        f"requests: {requests} (billed by AWS; retries and lists come on top)",
+        f"last-block: {told['lastBlock']} ({told['lastBlockSize']} bytes{short})",
+        f"blocks-to-send: {told['blocksToSend']}",
+        f"requests: {told['requests']} (billed by AWS; retries and lists come on top)",
     ]
 
 
@@ -61,6 +76,72 @@ def result_lines(outcome: Outcome) -> list[str]:
         wanted = as_ranges(outcome.wanted) or "none"
         return [f"upload-id: {outcome.upload_id}", f"blocks-wanted: {wanted}"]
     return []
+
+
+def as_record(
+    outcome: Outcome, options: Options | None, *, seconds: float, retries: int
+) -> dict[str, object]:
+    """Return what `--output json` prints: the same members in every ending, null where unknown."""
+    archive, plan, error = outcome.archive, outcome.plan, outcome.error
+    goes_on = options is not None and outcome.status in (Status.OPEN, Status.STORED)
+    return {
+        "status": outcome.status.value,
+        "archiveId": archive.archive_id if archive else None,
+        "location": archive.location if archive else None,
+        "treeHash": outcome.tree_hash or None,
+        "size": plan.size if plan else None,
+        "uploadId": outcome.upload_id or None,
+        "blockSize": plan.block_size if plan else None,
+        "blocks": plan.count if plan else None,
+        "failedBlocks": list(outcome.failed),
+        "missingBlocks": list(outcome.wanted),
+        "seconds": round(seconds, 3),
+        "bytesSent": outcome.bytes_sent,
+        "bytesSkipped": outcome.bytes_skipped,
+        "retries": retries,
+        "resumeCommand": next_command(outcome, options) if goes_on and options else None,
+        "error": _error_record(error) if error else None,
+    }
+
+
+def as_receipt(
+    record: dict[str, object],
+    outcome: Outcome,
+    request: Request,
+    options: Options,
+    *,
+    region: str,
+    began: datetime,
+) -> dict[str, object]:
+    """Return what `--receipts` keeps of an archive: the record, and what finds it again."""
+    return {
+        **record,
+        "description": outcome.description,
+        "vault": options.vault,
+        "accountId": options.account_id,
+        "region": region,
+        "sourcePath": options.source_path,
+        "sourceModified": _iso(_moment(request.source.mtime_ns)),
+        "began": _iso(began),
+        "ended": _iso(datetime.now(timezone.utc)),
+    }
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds // 10**9, tz=timezone.utc)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _error_record(error: UploadError) -> dict[str, str | None]:
+    answer = error if isinstance(error, VaultError) else None
+    return {
+        "code": (answer and answer.code) or type(error).__name__,
+        "message": "; ".join(trouble(error)),
+        "requestId": (answer and answer.request_id) or None,
+    }
 
 
 def story(outcome: Outcome, options: Options, *, interrupted: bool) -> list[str]:
@@ -84,15 +165,12 @@ def next_command(outcome: Outcome, options: Options) -> str:
     Where blocks beyond the asked range are what is missing, or nothing is, it asks for the whole
     file.
     """
-    dropped = ["--upload-id"]
+    dropped = [] if options.resume else ["--upload-id"]
     if outcome.status is Status.STORED or not set(outcome.wanted) & set(_asked(outcome, options)):
         dropped += ["--start", "--end", "--finish-upload"]
-    words = [
-        sys.executable,
-        options.script,
-        *options.words_without(*dropped),
-        f"--upload-id={outcome.upload_id}",
-    ]
+    words = [sys.executable, options.script, *options.words_without(*dropped)]
+    if not options.resume:
+        words.append(f"--upload-id={outcome.upload_id}")
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
@@ -103,7 +181,11 @@ def _asked(outcome: Outcome, options: Options) -> range:
 
 
 def _completed(outcome: Outcome, options: Options) -> list[str]:
-    return ["completed; keep the archive id: nothing is retrieved or deleted without it"]
+    lines = ["completed; keep the archive id: nothing is retrieved or deleted without it"]
+    if options.rehearse is not None and outcome.archive is not None:
+        file = os.path.join(options.rehearse, "archives", outcome.archive.archive_id)
+        lines.append(f"this was a rehearsal: the archive is the file {file}")
+    return lines
 
 
 def _stored(outcome: Outcome, options: Options) -> list[str]:
@@ -138,21 +220,22 @@ def _failed(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _unknown(outcome: Outcome, options: Options) -> list[str]:
-    size = outcome.plan.size if outcome.plan else 0
+    """Say what is known of an archive that may exist, and how its owner can be sure."""
+    lines = [f"description: {outcome.description}"]
+    if outcome.tree_hash:  # the whole file was stored, and completion was sent
+        lines = [
+            "the archive was very probably stored, but its id is not known",
+            f"tree hash: {outcome.tree_hash}",
+            *lines,
+        ]
+    if outcome.plan:
+        lines.append(f"size: {outcome.plan.size}")
+    job = ["aws", "glacier", "initiate-job", f"--account-id={options.account_id}"]
+    job += [f"--vault-name={options.vault}", "--job-parameters"]
     return [
-        "the archive was very probably stored, and its id is not known; do not upload again yet",
-        f"tree hash: {outcome.tree_hash}",
-        f"size: {size}",
-        f"description: {options.description}",
-        "to be sure, look for this tree hash in the vault's inventory (made about once a day):",
-        shlex.join(
-            [
-                *("aws", "glacier", "initiate-job", f"--account-id={options.account_id}"),
-                f"--vault-name={options.vault}",
-                "--job-parameters",
-                '{"Type": "inventory-retrieval"}',
-            ]
-        ),
+        *lines,
+        "before uploading again, look for it in the vault's inventory, made about once a day:",
+        shlex.join([*job, '{"Type": "inventory-retrieval"}']),
     ]
 
 

@@ -17,12 +17,13 @@ from glacier_upload.vault import StoredPart, Vault
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the workers of one process share."""
+    """What the workers of one process share. `ends_run`: whether a block's error ends the run."""
 
     vault: Vault
     slots: Slots
     stopped: Callable[[], bool]
     on_move: Callable[[int], None]
+    ends_run: Callable[[UploadError], bool]
 
 
 def upload_block(
@@ -45,7 +46,12 @@ def upload_block(
             on_move=tools.on_move,
         ) as body,
     ):
-        tools.vault.send_block(upload_id, block, digest=digest, body=body)
+        try:
+            tools.vault.send_block(upload_id, block, digest=digest, body=body)
+        except UploadError as error:
+            if tools.ends_run(error):
+                tools.slots.close()  # before the next block takes over this one's slot
+            raise
     return digest
 
 
@@ -56,7 +62,7 @@ class Transfer:
     failed     why blocks could not be read or sent
     differing  blocks that are stored, but not as the file has them
 
-    `keep_going`: a failed block does not end the run, unless every other would fail alike.
+    `bytes_skipped` counts what was found to be stored as the file has it.
     """
 
     def __init__(
@@ -69,11 +75,11 @@ class Transfer:
         watcher: Watcher,
         workers: Executor,
         tick: Callable[[], None],
-        keep_going: bool,
     ) -> None:
         self.stored: dict[int, StoredPart] = {}
         self.failed: dict[int, UploadError] = {}
         self.differing: set[int] = set()
+        self.bytes_skipped = 0
         self._source = source
         self._plan = plan
         self._upload_id = upload_id
@@ -81,7 +87,6 @@ class Transfer:
         self._watcher = watcher
         self._workers = workers
         self._tick = tick
-        self._keep_going = keep_going
         self._roots: dict[int, bytes] = {}
         self._to_send: dict[int, Digest] = {}
 
@@ -140,6 +145,7 @@ class Transfer:
         stored = self.stored[block.number].tree_hash
         if stored == digest.tree:
             self._roots[block.number] = digest.tree
+            self.bytes_skipped += block.size
             self._watcher.finished(block, "is already stored")
         else:
             self._to_send[block.number] = digest
@@ -180,7 +186,7 @@ class Transfer:
                 on_success(block, future.result())
             elif isinstance(error, UploadError):
                 error = self._failure(block, error)
-                if error.every_block_alike or not self._keep_going:
+                if self._tools.ends_run(error):
                     last_straw.append(error)
                     self._tools.slots.close()
             elif not isinstance(error, Stopped):

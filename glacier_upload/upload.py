@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
-from glacier_upload.blocks import MIB, Plan, as_ranges
+from glacier_upload.blocks import Block, Plan, as_ranges
 from glacier_upload.driver import Slots, run_alone
 from glacier_upload.errors import (
     ArchiveDiffers,
@@ -26,10 +27,12 @@ from glacier_upload.errors import (
     UploadGone,
     VaultMissing,
 )
-from glacier_upload.job import Outcome, Request, Status, Watcher
-from glacier_upload.source import check_unchanged
+from glacier_upload.job import Meter, Outcome, Request, Status, Watcher
+from glacier_upload.resume import find_upload, plan_to_go_on, stored_blocks
+from glacier_upload.source import check_unchanged, digest_block
 from glacier_upload.transfer import Tools, Transfer
-from glacier_upload.vault import Archive, StoredPart, Vault
+from glacier_upload.treehash import Digest
+from glacier_upload.vault import Archive, Listing, Vault
 
 T = TypeVar("T")
 
@@ -50,9 +53,19 @@ def upload(
     """
     slots = Slots(request.slots)
     workers = executor(max(readers, request.slots + 1))
-    tools = Tools(vault=vault, slots=slots, stopped=stop.is_set, on_move=watcher.moved)
+    sent = Meter()
+
+    def on_move(size: int) -> None:
+        sent.add(max(0, size))
+        watcher.moved(size)
+
+    def ends_run(error: UploadError) -> bool:
+        return error.every_block_alike or not request.keep_going
+
+    tools = Tools(vault, slots, stopped=stop.is_set, on_move=on_move, ends_run=ends_run)
     try:
-        return _Run(request, tools, watcher, workers, readers).to_its_end()
+        outcome = _Run(request, tools, watcher, workers, readers).to_its_end()
+        return replace(outcome, bytes_sent=sent.size)
     finally:
         slots.close()
         workers.shutdown(wait=False, cancel_futures=True)
@@ -72,15 +85,14 @@ class _Run:
         self.readers = readers
         self.plan: Plan | None = None
         self.upload_id = ""
+        self.description = request.description
         self.transfer: Transfer | None = None
         self.completing = False
 
     def to_its_end(self) -> Outcome:
         try:
-            if self.request.upload_id is None:
-                plan, transfer = self._begin()
-            else:
-                plan, transfer = self._go_on_with(self.request.upload_id)
+            listing = self._find()
+            plan, transfer = self._go_on_with(listing) if listing else self._begin()
             asked = plan.selection(self.request.first, self.request.last)
             transfer.compare(asked, readers=self.readers)
             transfer.send(asked, window=self.request.slots + 1)
@@ -103,22 +115,36 @@ class _Run:
         )
         return plan, self._opened(upload_id, plan)
 
-    def _go_on_with(self, upload_id: str) -> tuple[Plan, Transfer]:
-        """Look at the open upload and say what it lacks. Raises BadInput if it does not fit."""
-        listing = self._wait_for(lambda: self.vault.list_parts(upload_id))
-        block_size, description = listing.upload.block_size, listing.upload.description
-        if self.request.block_size not in (None, block_size):
-            raise BadInput(
-                f"the open upload has blocks of {block_size // MIB} MB",
-                next_step=f"use --blocksize {block_size // MIB}, or leave it out",
+    def _find(self) -> Listing | None:
+        """Return the open upload that is to go on, or None where a new one is to begin."""
+        upload_id = self.request.upload_id
+        if upload_id is not None:
+            return self._wait_for(lambda: self.vault.list_parts(upload_id))
+        if not self.request.resume:
+            return None
+        return self._wait_for(
+            lambda: find_upload(
+                self.vault, self.request, digest=self._digest, note=self.watcher.note
             )
-        plan = Plan(self.request.source.size, block_size)
+        )
+
+    def _digest(self, block: Block) -> Digest:
+        return digest_block(
+            self.request.source, block, stopped=self.tools.stopped, on_read=lambda _: None
+        )
+
+    def _go_on_with(self, listing: Listing) -> tuple[Plan, Transfer]:
+        """Say what the open upload lacks. Raises BadInput if it does not fit the request."""
+        plan = plan_to_go_on(listing.upload, self.request)
         asked = plan.selection(self.request.first, self.request.last)
-        stored = _by_number(listing.parts, plan)
-        transfer = self._opened(upload_id, plan)
+        stored = stored_blocks(listing, plan)
+        transfer = self._opened(listing.upload.upload_id, plan)
         transfer.stored = stored
-        if description != self.request.description.strip():
-            self.watcher.note(f"the archive keeps the open upload's description: {description!r}")
+        self.description = listing.upload.description
+        if self.description != self.request.description.strip():
+            self.watcher.note(
+                f"the archive keeps the open upload's description: {self.description!r}"
+            )
         missing = transfer.missing(asked)
         if missing:
             self.watcher.note(f"not stored yet, to be sent: {_named(missing)}")
@@ -134,7 +160,6 @@ class _Run:
             watcher=self.watcher,
             workers=self.workers,
             tick=self._tick,
-            keep_going=self.request.keep_going,
         )
         self.watcher.opened(upload_id, plan)
         return self.transfer
@@ -148,7 +173,7 @@ class _Run:
         if not rest:
             return
         listing = self._wait_for(lambda: self.vault.list_parts(self.upload_id))
-        transfer.stored |= _by_number(listing.parts, plan)
+        transfer.stored |= stored_blocks(listing, plan)
         transfer.compare(rest, readers=self.readers)
         transfer.raise_failure()
         lacks = {
@@ -168,6 +193,11 @@ class _Run:
         )
 
     def _ended_by(self, error: UploadError) -> Outcome:
+        if isinstance(error, UploadGone) and self.upload_id:
+            error = CompletionUnknown(
+                f"{error.message}; the upload was open when this run began and is gone now: "
+                "another run completed it, or it was aborted or expired"
+            )
         if isinstance(error, CompletionUnknown):
             return self._outcome(Status.UNKNOWN, error=error)
         if not self._is_open(error):
@@ -208,9 +238,11 @@ class _Run:
             plan=self.plan,
             archive=archive,
             tree_hash=transfer.tree_hash() if transfer else "",
+            description=self.description,
             failed=sorted(transfer.failed) if transfer else (),
             wanted=transfer.wanted() if transfer else (),
             error=error,
+            bytes_skipped=transfer.bytes_skipped if transfer else 0,
         )
 
     def _wait_for(self, work: Callable[[], T]) -> T:
@@ -220,18 +252,6 @@ class _Run:
         if self.tools.stopped():
             raise Stopped
         self.watcher.tick()
-
-
-def _by_number(parts: Mapping[int, StoredPart], plan: Plan) -> dict[int, StoredPart]:
-    """Return stored parts by block number. Raises BadInput if some lie beyond the file's end."""
-    beyond = [offset for offset in parts if offset >= plan.size]
-    if beyond:
-        raise BadInput(
-            f"the open upload holds data from byte {min(beyond)} on, and the file ends at "
-            f"{plan.size}",
-            next_step="name the file that the upload is of, or begin a new one without --upload-id",
-        )
-    return {offset // plan.block_size: part for offset, part in parts.items()}
 
 
 def _named(numbers: Collection[int]) -> str:

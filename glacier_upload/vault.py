@@ -22,30 +22,13 @@ from glacier_upload.errors import (
 from glacier_upload.retries import Retries, Retry
 from glacier_upload.source import BlockBody
 from glacier_upload.treehash import Digest
+from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
 
 # Signatures are refused when the two clocks differ by more, so the service's times are this exact.
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
-    """How long to wait for what, in seconds.
-
-    retry     until a call in which nothing moves any more counts as failed
-    longest   between two tries
-    connect   for a connection
-    read      for the next byte of an answer, or for room to send some
-    complete  for the answer to a completion: users saw it lost for archives of 3 TB
-    """
-
-    retry: float = 15 * 60
-    longest: float = 60
-    connect: float = 30
-    read: float = 120
-    complete: float = 10 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +81,7 @@ class Vault:
         connections: int,
         stop: threading.Event,
         on_retry: Callable[[Retry], None],
-        waits: Waits = Waits(),
+        waits: Waits,
     ) -> None:
         self._address = address
         self._waits = waits

@@ -1,0 +1,114 @@
+"""What the value of each flag may be, as types of argparse. Pure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from urllib.parse import quote_from_bytes, urlsplit
+
+from glacier_upload.blocks import MIB, is_block_size, nearest_block_sizes
+
+LONGEST_DESCRIPTION = 1024
+_PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def default_description(source_path: str) -> str:
+    """Return the description of an archive whose owner gave none.
+
+    The path's printable ASCII characters stay as they are, the bytes of all others are
+    percent-encoded, and the whole is cut to what Glacier takes.
+    """
+    path = quote_from_bytes(os.fsencode(source_path), safe=_PRINTABLE_ASCII)
+    return f"Archive for {path}"[:LONGEST_DESCRIPTION]
+
+
+def threads(text: str) -> int:
+    """Read how many blocks are sent at once."""
+    count = int(text) if re.fullmatch(r"\d+", text, re.ASCII) else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return count
+
+
+def vault(text: str) -> str:
+    """Read a vault's name."""
+    wrong = re.search(r"[^A-Za-z0-9_.-]", text)
+    if wrong:
+        raise argparse.ArgumentTypeError(
+            f"{wrong.group()!r} cannot be in a vault's name; A-Z a-z 0-9 _ . - can"
+        )
+    if not 1 <= len(text) <= 255:
+        raise argparse.ArgumentTypeError(
+            f"a vault's name has 1 to 255 characters, and this has {len(text)}"
+        )
+    return text
+
+
+def comment(text: str) -> str:
+    """Read an archive description."""
+    for position, character in enumerate(text, start=1):
+        if character not in _PRINTABLE_ASCII:
+            raise argparse.ArgumentTypeError(
+                f"character {position} is {character!r}, and Glacier takes printable ASCII only"
+            )
+    if len(text) > LONGEST_DESCRIPTION:
+        raise argparse.ArgumentTypeError(
+            f"{len(text):,} characters are more than the {LONGEST_DESCRIPTION:,} that Glacier takes"
+        )
+    return text
+
+
+def upload_id(text: str) -> str:
+    """Read an upload id."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no upload id; those are of A-Z a-z 0-9 _ -")
+    return text
+
+
+def blocksize(text: str) -> int:
+    """Read a block size in MiB, and return it in bytes."""
+    if not re.fullmatch(r"-?\d+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of MB, such as 128")
+    block_size = int(text) * MIB
+    if not is_block_size(block_size):
+        below, above = nearest_block_sizes(int(text))
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a power of two from 1 to 4096; the nearest are {below} and {above}"
+        )
+    return block_size
+
+
+def true_or_false(text: str) -> bool:
+    """Read True or False, in any case."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+    return text.lower() == "true"
+
+
+def url(text: str) -> str:
+    """Read the address of a service."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://host:port")
+    return text
+
+
+def account_id(text: str) -> str:
+    """Read an account's number, or the hyphen that is one's own."""
+    if not re.fullmatch(r"-|\d{12}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither 12 digits nor - for your own account"
+        )
+    return text
+
+
+def minutes(text: str) -> float:
+    """Read a number of minutes."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes, 0 or more")
+    return minutes

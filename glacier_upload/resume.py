@@ -1,0 +1,132 @@
+"""Finds the open upload that a file goes on with; the vault's own list is all it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from glacier_upload.blocks import MIB, Block, Plan
+from glacier_upload.errors import BadInput, UploadGone
+from glacier_upload.job import Request
+from glacier_upload.treehash import Digest
+from glacier_upload.vault import Listing, OpenUpload, StoredPart, Vault
+
+# Read from the file for each candidate where there are several: enough to know the file's own.
+SAMPLED_BLOCKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An open upload that this file fits, with what was compared of it to choose among several."""
+
+    listing: Listing
+    plan: Plan
+    compared: int = 0
+    matching: int = 0
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes stored."""
+        return sum(part.size for part in self.listing.parts.values())
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """The more of this file's bytes are stored, as far as was compared, and then the newer."""
+        share = self.matching / self.compared if self.compared else 0.0
+        return share * self.stored_size, self.listing.upload.created
+
+
+def plan_to_go_on(upload: OpenUpload, request: Request) -> Plan:
+    """Return the plan of the request's file in this upload. Raises BadInput if it does not fit."""
+    if request.block_size not in (None, upload.block_size):
+        raise BadInput(
+            f"the open upload has blocks of {upload.block_size // MIB} MB",
+            next_step=f"use --blocksize {upload.block_size // MIB}, or leave it out",
+        )
+    return Plan(request.source.size, upload.block_size)
+
+
+def stored_blocks(listing: Listing, plan: Plan) -> dict[int, StoredPart]:
+    """Return what is stored, by block number. Raises BadInput if it cannot be of this file."""
+    beyond = [offset for offset in listing.parts if offset >= plan.size]
+    if beyond:
+        raise BadInput(
+            f"the open upload holds data from byte {min(beyond)} on, and the file ends at "
+            f"{plan.size}",
+            next_step="name the file that the upload is of, or begin a new upload",
+        )
+    return {offset // plan.block_size: part for offset, part in listing.parts.items()}
+
+
+def find_upload(
+    vault: Vault,
+    request: Request,
+    *,
+    digest: Callable[[Block], Digest],
+    note: Callable[[str], None],
+) -> Listing | None:
+    """Return the open upload to go on with, or None; `note` hears which and why.
+
+    It has the request's description and, where one is asked for, block size. Among several it is
+    the one that holds most of this file, by a sample of its blocks, and of equals the newest.
+    """
+    candidates = _candidates(vault, request, note=note)
+    if len(candidates) > 1:
+        digests: dict[tuple[int, int], Digest] = {}
+        candidates = [_compared(candidate, digest, digests) for candidate in candidates]
+    if not candidates:
+        note(f"no open upload of this file, described as {request.description!r}")
+        return None
+    best = max(candidates, key=lambda candidate: candidate.rank)
+    note(_reason(best, among=len(candidates)))
+    return best.listing
+
+
+def _candidates(vault: Vault, request: Request, *, note: Callable[[str], None]) -> list[Candidate]:
+    """Return the uploads that the file fits, and say of the others with its description why not."""
+    found = []
+    for upload in vault.list_uploads():
+        if upload.description.strip() != request.description.strip():
+            continue
+        try:
+            plan = plan_to_go_on(upload, request)
+            listing = vault.list_parts(upload.upload_id)
+            stored_blocks(listing, plan)
+        except (BadInput, UploadGone) as error:
+            note(f"not going on with upload {upload.upload_id}: {error.message}")
+        else:
+            found.append(Candidate(listing, plan))
+    return found
+
+
+def _compared(
+    candidate: Candidate,
+    digest: Callable[[Block], Digest],
+    digests: dict[tuple[int, int], Digest],
+) -> Candidate:
+    """Compare a sample of the stored blocks with the file; `digests` keeps what was read of it."""
+    stored = stored_blocks(candidate.listing, candidate.plan)
+    numbers = sorted(stored)
+    sample = numbers[:: -(-len(numbers) // SAMPLED_BLOCKS) or 1]
+    matching = 0
+    for number in sample:
+        block = candidate.plan.block(number)
+        key = block.offset, block.size
+        if key not in digests:
+            digests[key] = digest(block)
+        matching += stored[number] == StoredPart(block.size, digests[key].tree)
+    return Candidate(candidate.listing, candidate.plan, compared=len(sample), matching=matching)
+
+
+def _reason(best: Candidate, *, among: int) -> str:
+    upload = best.listing.upload
+    text = (
+        f"going on with upload {upload.upload_id} of {upload.created}: "
+        f"{len(best.listing.parts):,} of {best.plan.count:,} blocks are stored"
+    )
+    if among > 1:
+        text += (
+            f"; of {among} open uploads of this description it holds most of this file "
+            f"({best.matching} of {best.compared} compared blocks are the file's)"
+        )
+    return text
