@@ -1,0 +1,582 @@
+"""Every fault, at every call, in both scripts: one intact archive, or an open upload and advice.
+
+The scripts run in this process, through the very `main` that their files call, with waits of
+milliseconds between two tries.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+import GlacierMPU
+import GlacierMPUP
+from glacier_upload.command import main
+from glacier_upload.connection import session_of
+from glacier_upload.rehearsal import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
+from glacier_upload.waits import Waits
+from tests import faults
+from tests.conftest import VAULT, client_of
+from tests.faults import FOREVER, Act, Fault, FaultyHandler, faulty
+
+MIB = 1 << 20
+MakeFile = Callable[..., Path]
+SCRIPTS = {"GlacierMPU.py": GlacierMPU.build_parser, "GlacierMPUP.py": GlacierMPUP.build_parser}
+BOTH = pytest.mark.parametrize("script", SCRIPTS)
+QUICK = Waits(longest=0.01, connect=2, read=0.5, complete=0.5)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a script ended: its exit code, the object on its stdout, its stderr."""
+
+    code: int
+    record: dict[str, object]
+    err: str
+
+    @property
+    def error_code(self) -> object:
+        error = self.record["error"]
+        assert isinstance(error, dict)
+        return error["code"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_session() -> Iterator[None]:
+    """Share boto3's session, which is slow to make, among these tests alone."""
+    session_of.cache_clear()
+    yield
+    session_of.cache_clear()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., End]:
+    """Return a runner of both scripts; the stand-in is the last that was opened."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+    def run(
+        script: str, server: RehearsalServer, source: Path, *arguments: object, waits: Waits = QUICK
+    ) -> End:
+        words = ["--source-path", source, "--vault", VAULT, "--output", "json"]
+        words += ["--endpoint-url", server.endpoint_url, *arguments]
+        capsys.readouterr()
+        code = main(SCRIPTS[script](), [str(word) for word in words], script=script, waits=waits)
+        shown = capsys.readouterr()
+        return End(code, json.loads(shown.out), shown.err)
+
+    return run
+
+
+@contextmanager
+def glacier(folder: Path, *unlucky: Fault, **rest: object) -> Iterator[RehearsalServer]:
+    with RehearsalServer(folder, handler=faulty(*unlucky), **rest) as server:  # type: ignore[arg-type]
+        server.store.create_vault(VAULT)
+        yield server
+
+
+def handler_of(server: RehearsalServer) -> type[FaultyHandler]:
+    handler = server._listener.RequestHandlerClass
+    assert isinstance(handler, type)
+    assert issubclass(handler, FaultyHandler)
+    return handler
+
+
+def uploads_ever(folder: Path) -> int:
+    with sqlite3.connect(folder / "vaults.sqlite3") as database:
+        (count,) = database.execute("SELECT count(*) FROM uploads").fetchone()
+    database.close()
+    return int(count)
+
+
+def open_uploads(server: RehearsalServer) -> list[str]:
+    handler_of(server).faults = []
+    answer = client_of(server).list_multipart_uploads(vaultName=VAULT)
+    return [upload["MultipartUploadId"] for upload in answer["UploadsList"]]
+
+
+def archives(server: RehearsalServer) -> list[bytes]:
+    return [path.read_bytes() for path in (server.folder / "archives").iterdir()]
+
+
+def assert_one_intact_archive(server: RehearsalServer, source: Path) -> None:
+    assert archives(server) == [source.read_bytes()]
+    assert open_uploads(server) == []
+    assert uploads_ever(server.folder) == 1
+
+
+CALLS = {
+    "initiate": "InitiateMultipartUpload",
+    "a block": "UploadMultipartPart",
+    "list the blocks": "ListParts",
+    "list the uploads": "ListMultipartUploads",
+    "complete": "CompleteMultipartUpload",
+}
+
+PASSING: dict[str, Act] = {
+    "cut before anything is read": faults.cut_before_reading,
+    "cut in the middle of the body": faults.cut_in_the_middle,
+    "answer lost": faults.lose_the_answer,
+    "answer cut short": faults.cut_the_answer,
+    "answer stalled": faults.never_answer,
+    "408": faults.refuse(408, "RequestTimeoutException", "Request timed out."),
+    "408 bare": faults.answer_bare(408),
+    "429": faults.refuse(429, "TooManyRequestsException"),
+    "500": faults.refuse(500, "ServiceUnavailableException"),
+    "502": faults.answer_bare(502),
+    "503": faults.answer_bare(503),
+    "504": faults.answer_bare(504),
+    "throttling": faults.refuse(400, "ThrottlingException", "Rate exceeded"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", PASSING)
+def test_passing_trouble_ends_in_one_intact_archive(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    script: str,
+    call: str,
+    fault: str,
+) -> None:
+    source = make_file(3 * MIB + 1)
+    folder = tmp_path / "glacier"
+    first: list[str] = []
+    if call.startswith("list"):  # only a continued upload is listed
+        with glacier(folder) as server:
+            run(script, server, source, "--blocksize", 1, "--end", 1, "--finish-upload", "False")
+        first = ["--resume"]
+    unlucky = Fault(CALLS[call], PASSING[fault])
+    with glacier(folder, unlucky) as server:
+        end = run(script, server, source, *(first or ["--blocksize", 1]))
+        assert end.code == 0, end.err
+        assert unlucky.met, "the fault was not met"
+        assert_one_intact_archive(server, source)
+    assert end.record["status"] == "completed"
+    assert end.record["retries"] == 1
+    assert "trying again in" in end.err
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("act", "times"),
+    [
+        (faults.echo_another_hash, 1),
+        (faults.answer_bare(400), 3),
+        (
+            faults.refuse(
+                403,
+                "InvalidSignatureException",
+                "The value passed in as x-amz-content-sha256 does not match the computed payload "
+                "hash. Computed digest: 0 expected hash: 1",
+            ),
+            1,
+        ),
+        (faults.refuse(400, "InvalidParameterValueException", "Checksum mismatch: expected 0"), 1),
+    ],
+    ids=["another hash echoed", "a random bare 400", "payload hash 403", "tree hash 400"],
+)
+def test_a_block_that_was_damaged_on_its_way_is_sent_again(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    script: str,
+    act: Act,
+    times: int,
+) -> None:
+    source = make_file(3 * MIB + 1)
+    with glacier(tmp_path / "g", Fault(CALLS["a block"], act, times=times, after=1)) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert end.record["retries"] == times
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
+@pytest.mark.parametrize("call", ["a block", "complete"])
+def test_trouble_that_lasts_is_tried_until_it_passes(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str, call: str
+) -> None:
+    source = make_file(3 * MIB + 1)
+    folder = tmp_path / "g"
+
+    def outage(handler: FaultyHandler, call: object) -> None:
+        handler.slam()
+        raise ConnectionResetError
+
+    unlucky = Fault(CALLS[call], outage, times=5)
+    with glacier(folder, unlucky) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert end.record["retries"] == 5
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
+def test_trouble_that_does_not_pass_keeps_what_is_stored_with_resume(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(4 * MIB)
+    folder = tmp_path / "g"
+    trouble = Fault(CALLS["a block"], faults.answer_bare(503), times=FOREVER, after=2)
+    with glacier(folder, trouble) as server:
+        end = run(script, server, source, "--blocksize", 1, "--resume", "--retry-minutes", "0.001")
+        assert end.code == 3, end.err
+        assert end.record["status"] == "open"
+        assert len(open_uploads(server)) == 1
+        assert "--resume" in end.err.splitlines()[-1]
+    with glacier(folder) as server:
+        end = run(script, server, source, "--resume")
+        assert end.code == 0, end.err
+        assert end.record["bytesSent"] == 2 * MIB
+        assert end.record["bytesSkipped"] == 2 * MIB
+        assert_one_intact_archive(server, source)
+
+
+def test_the_serial_script_aborts_by_default_what_it_cannot_finish(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(4 * MIB)
+    trouble = Fault(CALLS["a block"], faults.answer_bare(503), times=FOREVER, after=1)
+    with glacier(tmp_path / "g", trouble) as server:
+        end = run("GlacierMPU.py", server, source, "--blocksize", 1, "--retry-minutes", 0)
+        assert end.code == 1
+        assert end.record["status"] == "aborted"
+        assert "--finish-upload False" in end.err
+        assert open_uploads(server) == []
+
+
+def test_the_serial_script_keeps_it_without_completion(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(4 * MIB)
+    trouble = Fault(CALLS["a block"], faults.answer_bare(503), times=FOREVER, after=1)
+    with glacier(tmp_path / "g", trouble) as server:
+        end = run(
+            *("GlacierMPU.py", server, source, "--blocksize", 1, "--retry-minutes", 0),
+            *("--finish-upload", "False"),
+        )
+        assert end.code == 3
+        assert end.record["missingBlocks"] == [1, 2, 3]
+        assert handler_of(server).calls.count(CALLS["a block"]) == 2
+        assert len(open_uploads(server)) == 1
+
+
+def test_an_abort_that_fails_leaves_the_upload_open_and_says_so(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(2 * MIB)
+    unlucky = [
+        Fault(CALLS["a block"], faults.answer_bare(503), times=FOREVER),
+        Fault("AbortMultipartUpload", faults.refuse(403, "AccessDeniedException"), times=FOREVER),
+    ]
+    with glacier(tmp_path / "g", *unlucky) as server:
+        end = run("GlacierMPU.py", server, source, "--blocksize", 1, "--retry-minutes", 0)
+        assert end.code == 3
+        assert "could not be aborted" in end.err
+        assert len(open_uploads(server)) == 1
+
+
+def test_the_parallel_script_goes_on_past_a_block_that_fails(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(6 * MIB)
+    refusal = faults.refuse(400, "InvalidParameterValueException", "not this block")
+
+    def only_blocks_2_and_4(handler: FaultyHandler, call: object) -> None:
+        if handler.headers["Content-Range"].startswith(("bytes 2097152-", "bytes 4194304-")):
+            refusal(handler, call)  # type: ignore[arg-type]
+
+    with glacier(
+        tmp_path / "g", Fault(CALLS["a block"], only_blocks_2_and_4, times=FOREVER)
+    ) as server:
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1)
+        assert end.code == 3, end.err
+        assert end.record["failedBlocks"] == [2, 4]
+        assert end.record["missingBlocks"] == [2, 4]
+        assert "failed blocks: 2, 4" in end.err
+        assert len(open_uploads(server)) == 1
+
+
+FOR_ALL = {
+    "expired credentials": (403, "ExpiredTokenException", "renew"),
+    "no permission": (403, "AccessDeniedException", "IAM"),
+    "unknown key": (400, "UnrecognizedClientException", "aws configure"),
+    "closed service": (400, "NoLongerSupportedException", "2025-12-15"),
+}
+
+
+@pytest.mark.parametrize(("status", "code", "says"), FOR_ALL.values(), ids=FOR_ALL.keys())
+def test_what_every_block_would_meet_ends_the_parallel_run_at_once_and_leaves_it_open(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    status: int,
+    code: str,
+    says: str,
+) -> None:
+    source = make_file(40 * MIB)
+    refusal = Fault(CALLS["a block"], faults.refuse(status, code), times=FOREVER, after=3)
+    with glacier(tmp_path / "g", refusal) as server:
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1, "--threads", 2)
+        assert end.code == 3, end.err
+        assert end.error_code == code
+        assert says in end.err
+        assert handler_of(server).calls.count(CALLS["a block"]) <= 3 + 2
+        listing = client_of(server).list_parts(vaultName=VAULT, uploadId=open_uploads(server)[0])
+        stored = {int(p["RangeInBytes"].split("-")[0]) // MIB for p in listing["Parts"]}
+        assert sorted(set(range(40)) - stored) == end.record["missingBlocks"]
+
+
+def test_expired_credentials_abort_nothing_in_the_serial_script_either(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    expired = Fault(
+        CALLS["a block"], faults.refuse(403, "ExpiredTokenException"), times=FOREVER, after=1
+    )
+    with glacier(tmp_path / "g", expired) as server:
+        end = run("GlacierMPU.py", server, make_file(3 * MIB), "--blocksize", 1)
+        assert end.code == 3
+        assert "renew" in end.err
+        assert len(open_uploads(server)) == 1
+
+
+@BOTH
+def test_a_policy_without_complete_leaves_the_upload_open_for_one_with(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(2 * MIB + 1)
+    folder = tmp_path / "g"
+    denied = Fault(
+        CALLS["complete"],
+        faults.refuse(
+            403,
+            "AccessDeniedException",
+            "User: x is not authorized to perform: glacier:CompleteMultipartUpload",
+        ),
+        times=FOREVER,
+    )
+    with glacier(folder, denied) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 3
+        assert end.record["missingBlocks"] == []
+        assert "glacier:CompleteMultipartUpload" in end.err
+    with glacier(folder) as server:
+        end = run(script, server, source, "--upload-id", end.record["uploadId"])
+        assert end.code == 0, end.err
+        assert end.record["bytesSent"] == 0
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
+@pytest.mark.parametrize("hours", [-1, 1], ids=["behind", "ahead"])
+def test_a_clock_that_is_an_hour_off_is_named_in_words(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str, hours: int
+) -> None:
+    def their_time() -> datetime:
+        return datetime.now(timezone.utc) - timedelta(hours=hours)
+
+    with glacier(tmp_path / "g", now=their_time) as server:
+        end = run(script, server, make_file(5))
+    assert end.code == 1
+    assert "clock" in end.err
+    assert f"60 minutes {'ahead' if hours > 0 else 'behind'}" in end.err
+
+
+@BOTH
+def test_a_lost_initiation_is_found_again_and_no_second_one_begun(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(2 * MIB)
+    lost = Fault(CALLS["initiate"], faults.lose_the_answer, times=FOREVER)
+    with glacier(tmp_path / "g", lost) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
+def test_a_completion_whose_answers_are_all_lost_is_unknown_and_not_failed(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(2 * MIB + 9)
+    lost = Fault(CALLS["complete"], faults.lose_the_answer, times=FOREVER)
+    with glacier(tmp_path / "g", lost) as server:
+        end = run(
+            *(script, server, source, "--blocksize", 1, "--comment", "the only copy"),
+            *("--retry-minutes", "0.002"),
+        )
+        assert end.code == 4, end.err
+        assert end.record["status"] == "unknown"
+        assert str(end.record["treeHash"]) in end.err
+        assert str(2 * MIB + 9) in end.err
+        assert "the only copy" in end.err
+        assert "inventory" in end.err
+        assert "AbortMultipartUpload" not in handler_of(server).calls
+        assert archives(server) == [source.read_bytes()]
+
+
+@BOTH
+def test_a_completion_that_never_arrives_leaves_the_upload_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(2 * MIB)
+    trouble = Fault(CALLS["complete"], faults.answer_bare(503), times=FOREVER)
+    with glacier(tmp_path / "g", trouble) as server:
+        end = run(script, server, source, "--blocksize", 1, "--retry-minutes", "0.002")
+        assert end.code == 3, end.err
+        assert "AbortMultipartUpload" not in handler_of(server).calls
+        assert len(open_uploads(server)) == 1
+
+
+@BOTH
+def test_the_loser_of_a_race_to_complete_says_what_it_knows(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """The winner completed so long ago that the repeated call no longer finds the upload."""
+    source = make_file(2 * MIB)
+    gone = Fault(
+        CALLS["complete"],
+        faults.refuse(404, "ResourceNotFoundException", "The upload ID was not found: x"),
+        times=FOREVER,
+    )
+    hidden = Fault(CALLS["list the uploads"], forget_uploads, times=FOREVER)
+    with glacier(tmp_path / "g", gone, hidden) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 4, end.err
+        assert end.record["status"] == "unknown"
+
+
+def forget_uploads(handler: FaultyHandler, call: object) -> None:
+    def nothing_listed(handler: FaultyHandler, call: object, answer: object) -> None:
+        empty = faults.Answer(
+            200, {"Content-Type": "application/json"}, b'{"Marker":null,"UploadsList":[]}'
+        )
+        faults.Handler.send(handler, call, empty)  # type: ignore[arg-type]
+
+    handler.fault = nothing_listed
+
+
+@BOTH
+def test_an_archive_with_another_hash_than_the_files_is_no_success(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    lie = Fault(CALLS["complete"], faults.echo_another_hash)
+    with glacier(tmp_path / "g", lie) as server:
+        end = run(script, server, make_file(5), "--blocksize", 1)
+    assert end.code == 1
+    assert "0" * 64 in end.err
+    assert "do not rely" in end.err
+
+
+@BOTH
+def test_a_vault_that_is_deleted_meanwhile_fails_with_its_name(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    gone = Fault(
+        CALLS["a block"],
+        faults.refuse(404, "ResourceNotFoundException", "Vault not found for ARN: arn:photos"),
+        times=FOREVER,
+    )
+    with glacier(tmp_path / "g", gone) as server:
+        end = run(script, server, make_file(5))
+    assert end.code == 1
+    assert end.record["status"] == "failed"
+    assert "--vault" in end.err
+
+
+@BOTH
+@pytest.mark.parametrize("change", ["truncated", "grown", "rewritten", "replaced"])
+def test_a_file_that_changes_while_it_is_sent_is_not_completed_and_only_differences_are_resent(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str, change: str
+) -> None:
+    source = make_file(4 * MIB)
+    folder = tmp_path / "g"
+
+    def alter() -> None:
+        if change == "replaced":
+            other = make_file(4 * MIB, "other")
+            other.replace(source)
+            return
+        with source.open("r+b") as file:
+            if change == "truncated":
+                file.truncate(3 * MIB + 5)
+            elif change == "grown":
+                file.truncate(4 * MIB + 5)
+            else:
+                file.write(b"rewritten")
+
+    with glacier(folder, Fault(CALLS["a block"], faults.do(alter), after=2)) as server:
+        end = run(script, server, source, "--blocksize", 1, "--resume")
+        assert end.code == 3, end.err
+        named = {
+            "truncated": "size",
+            "grown": "size",
+            "rewritten": "modification time",
+            "replaced": "inode",
+        }
+        assert named[change] in end.err or "shorter" in end.err
+        assert archives(server) == []
+    with glacier(folder) as server:
+        end = run(script, server, source, "--resume")
+        assert end.code == 0, end.err
+        assert int(str(end.record["bytesSent"])) < 4 * MIB
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
+def test_an_upload_that_expired_is_told_from_one_that_never_was_where_it_can_be(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """It was there when the run began: then the id is no typing mistake."""
+    source = make_file(3 * MIB)
+    gone = Fault(
+        CALLS["a block"],
+        faults.refuse(404, "ResourceNotFoundException", "The upload ID was not found: x"),
+        times=FOREVER,
+        after=1,
+    )
+    with glacier(tmp_path / "g", gone) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 4
+        assert "was open when this run began" in end.err
+        unknown = run(script, server, source, "--upload-id", "never-there")
+        assert unknown.code == 1
+        assert "was open" not in unknown.err
+
+
+@BOTH
+def test_a_name_that_is_not_found_is_looked_up_again(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    script: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The resolver is the machine's own, so this one fault is put into Python's socket module."""
+    failures = iter(range(2))
+    look_up = socket.getaddrinfo
+
+    def unlucky(*arguments: object, **rest: object) -> Sequence[object]:
+        if next(failures, None) is not None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return look_up(*arguments, **rest)  # type: ignore[arg-type]
+
+    source = make_file(5)
+    with glacier(tmp_path / "g") as server:
+        monkeypatch.setattr(socket, "getaddrinfo", unlucky)
+        end = run(script, server, source)
+        assert end.code == 0, end.err
+        assert end.record["retries"] == 2
+        assert_one_intact_archive(server, source)
