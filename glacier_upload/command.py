@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -46,6 +48,10 @@ _WIND_UP_SECONDS = 1.0
 
 def run_script(parser: Parser) -> None:
     """Run the script whose parser this is, and end the process with its exit code."""
+    # Before and after the upload, Ctrl-C ends the process at once and without a traceback; where
+    # the caller has it ignored, as a shell does for a job in the background, it stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = main(parser, sys.argv[1:], script=sys.argv[0])
     # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.
     deadline = time.monotonic() + _WIND_UP_SECONDS
@@ -155,8 +161,8 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
             waits=waits,
         )
         _remark(options, request, display)
-        outcome = upload(request, vault=vault, watcher=display, stop=interruption.stop)
-        display.close()
+        with closing(vault), closing(display):
+            outcome = upload(request, vault=vault, watcher=display, stop=interruption.stop)
         record = as_record(
             outcome, options, seconds=time.monotonic() - clock_began, retries=retries.size
         )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,8 +15,8 @@ from botocore.parsers import ResponseParserError
 
 from glacier_upload.errors import (
     BadInput,
-    ClockWrong,
     CredentialsExpired,
+    CredentialsUnobtainable,
     NotPermitted,
     PassingTrouble,
     Unreachable,
@@ -25,6 +24,7 @@ from glacier_upload.errors import (
     VaultError,
 )
 from glacier_upload.refusals import RENEW, SIGN_IN, refusal
+from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
@@ -44,27 +44,33 @@ class Address:
 
 
 def connect(
-    address: Address, *, connections: int, connect_seconds: float, read_seconds: float
-) -> GlacierClient:
-    """Return a client that tries each call once, with up to `connections` open at a time.
+    address: Address, *, connections: int, waits: Waits
+) -> tuple[GlacierClient, GlacierClient]:
+    """Return two clients that try each call once: one for blocks and lists, one for completion.
 
-    `read_seconds` bounds the wait for the next byte of an answer and for room to send some. Raises
-    BadInput if the address makes no sense. Calls nothing yet.
+    The first keeps up to `connections` open; the second waits longer for an answer. Raises BadInput
+    if the address makes no sense. Calls nothing yet.
     """
     try:
-        session = session_of(
-            address.profile, address.region, address.access_key, address.secret_key
+        session = boto3.Session(
+            profile_name=address.profile,
+            region_name=address.region,
+            aws_access_key_id=address.access_key,
+            aws_secret_access_key=address.secret_key,
         )
-        client = session.client(
-            "glacier",
-            endpoint_url=address.endpoint_url,
-            config=Config(
-                connect_timeout=connect_seconds,
-                read_timeout=read_seconds,
-                max_pool_connections=connections,
-                retries={"total_max_attempts": 1},
-                tcp_keepalive=True,
-            ),
+        client, patient_client = (
+            session.client(
+                "glacier",
+                endpoint_url=address.endpoint_url,
+                config=Config(
+                    connect_timeout=waits.connect,
+                    read_timeout=read_seconds,
+                    max_pool_connections=pool_size,
+                    retries={"total_max_attempts": 1},
+                    tcp_keepalive=True,
+                ),
+            )
+            for read_seconds, pool_size in ((waits.read, connections), (waits.complete, 1))
         )
     except aws.NoRegionError as error:
         raise BadInput(
@@ -79,20 +85,7 @@ def connect(
     client.meta.events.register_first(
         "before-call.glacier.UploadMultipartPart", _declare_linear_hash
     )
-    return client
-
-
-@lru_cache(maxsize=1)
-def session_of(
-    profile: str | None, region: str | None, access_key: str | None, secret_key: str | None
-) -> boto3.Session:
-    """Return the session for these; a second client of the same one costs next to nothing."""
-    return boto3.Session(
-        profile_name=profile,
-        region_name=region,
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-    )
+    return client, patient_client
 
 
 def call_once(
@@ -107,8 +100,11 @@ def call_once(
         answer: Mapping[str, Any] = method(**parameters)
     except aws.ClientError as error:
         raise _from_answer(error) from error
-    except (aws.BotoCoreError, ResponseParserError, UnicodeDecodeError) as error:
+    except aws.BotoCoreError as error:
         raise _from_botocore(error) from error
+    except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # botocore's parser trips over JSON that is no object, and over bytes that are no text.
+        raise PassingTrouble(f"the answer makes no sense: {error}") from error
     missing = [name for name in wants if name not in answer]
     if missing:
         raise PassingTrouble(f"the answer was cut short: it has no {', '.join(missing)}")
@@ -121,53 +117,48 @@ def _declare_linear_hash(params: dict[str, Any], **_: Any) -> None:
 
 def _from_answer(error: aws.ClientError) -> VaultError:
     details, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
-    refused = refusal(
-        code=details.get("Code", ""),
-        message=details.get("Message", ""),
+    return refusal(
+        code=details.get("Code") or "",
+        message=details.get("Message") or "",
         status=metadata.get("HTTPStatusCode", 0),
-        request_id=metadata.get("RequestId", ""),
+        request_id=metadata.get("RequestId") or "",
+        minutes_behind=_minutes_behind(metadata.get("HTTPHeaders", {}).get("date", "")),
     )
-    if isinstance(refused, ClockWrong):
-        refused.message += _clock_error(metadata.get("HTTPHeaders", {}).get("date", ""))
-    return refused
 
 
-def _clock_error(service_date: str) -> str:
-    """Say in words how far this clock is from the service's, whose HTTP date this is."""
+def _minutes_behind(service_date: str) -> int:
+    """Return how far this clock is behind the service's, whose HTTP date this is; 0 if unknown."""
     try:
         behind = parsedate_to_datetime(service_date) - datetime.now(timezone.utc)
     except (TypeError, ValueError):
-        return ""
-    minutes = round(behind.total_seconds() / 60)
-    return f"; this clock is {abs(minutes)} minutes {'behind' if minutes > 0 else 'ahead'}"
+        return 0
+    return round(behind.total_seconds() / 60)
 
 
-_SIGNED_OUT = (aws.NoCredentialsError, aws.PartialCredentialsError)
-_EXPIRED = (
-    aws.CredentialRetrievalError,
-    aws.NoAuthTokenError,
-    aws.SSOError,
-    aws.TokenRetrievalError,
-)
 _NOT_CONNECTED = (
     aws.ConnectTimeoutError,
     aws.EndpointConnectionError,
     aws.ProxyConnectionError,
 )
+_LINE_BROKE = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError)
+_NO_ANSWER_ON_CREDENTIALS = (aws.CredentialRetrievalError, aws.MetadataRetrievalError)
+_LOGGED_OUT = (aws.NoAuthTokenError, aws.SSOError, aws.TokenRetrievalError)
 
 
-def _from_botocore(error: Exception) -> UploadError:
-    cause = error.kwargs.get("error") if isinstance(error, aws.BotoCoreError) else None
+def _from_botocore(error: aws.BotoCoreError) -> UploadError:
+    cause = error.kwargs.get("error")
     if isinstance(cause, UploadError):
         return cause  # from the body's read, wrapped on its way here
     text, code = str(error), type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         next_step = "check the clock, the CA certificates and any proxy of this machine"
         return NotPermitted(text, code=code, next_step=next_step)
-    if isinstance(error, _SIGNED_OUT):
-        return NotPermitted(text, code=code, next_step=SIGN_IN)
-    if isinstance(error, _EXPIRED):
-        return CredentialsExpired(text, code=code, next_step=RENEW)
     if isinstance(error, _NOT_CONNECTED):
         return Unreachable(text, code=code)
-    return PassingTrouble(text, code=code)
+    if isinstance(error, _LINE_BROKE):
+        return PassingTrouble(text, code=code)
+    if isinstance(error, _NO_ANSWER_ON_CREDENTIALS):
+        return CredentialsUnobtainable(text, code=code, next_step=RENEW)
+    if isinstance(error, _LOGGED_OUT) or "Login" in code:  # the latter are newer than our floor
+        return CredentialsExpired(text, code=code, next_step=RENEW)
+    return NotPermitted(text, code=code, next_step=SIGN_IN)

@@ -23,6 +23,10 @@ class Console:
                 try:
                     stream.write(text)
                     stream.flush()
+                except UnicodeEncodeError:
+                    encoding = stream.encoding or "ascii"
+                    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+                    stream.flush()
                 except (OSError, ValueError):
                     self._stream = None
                     _abandon(stream)
@@ -39,7 +43,7 @@ class Console:
         """Tell whether a person watches."""
         try:
             return self._stream is not None and self._stream.isatty()
-        except ValueError:
+        except (OSError, ValueError):
             return False
 
     def fileno(self) -> int:
@@ -50,6 +54,7 @@ class Console:
 def _abandon(stream: TextIO) -> None:
     """Let the stream end nowhere: Python flushes it at exit, where a failure is exit code 120."""
     with suppress(OSError, ValueError):
+        descriptor = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(nowhere, descriptor)
         os.close(nowhere)

@@ -85,7 +85,7 @@ def run_alone(
 ) -> Result:
     """Do one piece of work in the executor and return its result, with `tick` called meanwhile."""
     future = executor.submit(work)
-    while not future.done():
-        wait([future], timeout=TICK_SECONDS)
+    # A result that is there counts: a stop in the last moment must not throw it away.
+    while not wait([future], timeout=TICK_SECONDS)[0]:
         tick()
     return future.result()

@@ -142,6 +142,12 @@ class CredentialsExpired(NotPermitted):
     keeps_upload = True
 
 
+class CredentialsUnobtainable(CredentialsExpired):
+    """What hands out the credentials did not answer, perhaps in passing."""
+
+    most_tries = 5
+
+
 class ClockWrong(VaultError):
     """The signature's time is more than five minutes off the service's.
 

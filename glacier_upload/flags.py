@@ -25,10 +25,21 @@ def default_description(source_path: str) -> str:
 
 def threads(text: str) -> int:
     """Read how many blocks are sent at once."""
-    count = int(text) if re.fullmatch(r"\d+", text, re.ASCII) else 0
+    count = _whole_number(text)
     if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is below 1")
     return count
+
+
+def block_number(text: str) -> int:
+    """Read a block's number; whether there is such a block, the file tells."""
+    return _whole_number(text)
+
+
+def _whole_number(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
+    return int(text)
 
 
 def vault(text: str) -> str:
@@ -68,11 +79,10 @@ def upload_id(text: str) -> str:
 
 def blocksize(text: str) -> int:
     """Read a block size in MiB, and return it in bytes."""
-    if not re.fullmatch(r"-?\d+", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of MB, such as 128")
-    block_size = int(text) * MIB
+    mib = _whole_number(text)
+    block_size = mib * MIB
     if not is_block_size(block_size):
-        below, above = nearest_block_sizes(int(text))
+        below, above = nearest_block_sizes(mib)
         raise argparse.ArgumentTypeError(
             f"{text} is not a power of two from 1 to 4096; the nearest are {below} and {above}"
         )
@@ -88,8 +98,12 @@ def true_or_false(text: str) -> bool:
 
 def url(text: str) -> str:
     """Read the address of a service."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # no port, or no IPv6 address
+        fits = False
+    if not fits:
         raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://host:port")
     return text
 

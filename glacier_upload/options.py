@@ -109,14 +109,14 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--start",
-        type=int,
+        type=flags.block_number,
         dest="first",
         metavar="START",
         help="first block to upload, from 0 (default: the first)",
     )
     group.add_argument(
         "--end",
-        type=int,
+        type=flags.block_number,
         dest="last",
         metavar="END",
         help="last block to upload, included (default: the last)",
@@ -179,6 +179,9 @@ def parse(parser: Parser, arguments: Sequence[str], *, script: str) -> Options:
     """Return the options that the arguments give. Raises BadInput; exits for --help, --version."""
     words = _with_joined_values(parser, arguments)
     values = vars(parser.parse_args(words))
+    if [] in values.values():
+        # Before 3.13, argparse drops the value -- and passes the empty list on, unread.
+        raise BadInput("-- is no value for a flag")
     values.setdefault("threads", None)
     options = Options(script=script, words=tuple(words), **values)
     if options.rehearse is not None:

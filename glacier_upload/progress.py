@@ -98,6 +98,7 @@ class LogDisplay(Display):
     def begins(self, phase: str, *, blocks: int, size: int) -> None:
         super().begins(phase, blocks=blocks, size=size)
         self._samples = deque([(self.clock(), 0)])
+        self._said_at = float("-inf")
         self.say(f"{PHASES[phase]} {blocks:,} block{'s' * (blocks != 1)}, {as_size(size)}")
 
     def finished(self, block: Block, what: str) -> None:
@@ -146,13 +147,14 @@ class BarDisplay(Display):
     def begins(self, phase: str, *, blocks: int, size: int) -> None:
         self.close()
         super().begins(phase, blocks=blocks, size=size)
-        tqdm.monitor_interval = 0  # no thread of tqdm's own: tick() draws often enough
+        tqdm.monitor_interval = 0  # tick() draws often enough without a thread of tqdm's own
         self._bar = tqdm(
             total=size,
             desc=phase,
             unit="B",
             unit_scale=True,
             unit_divisor=1024,
+            miniters=0,  # draw on a dead line, too, where only the time goes on
             dynamic_ncols=True,
             file=self.console,
         )

@@ -39,6 +39,8 @@ _UPLOAD = (
 )
 _HASH = "the file, this machine's memory or the line changes bytes; check them, then go on"
 
+_LONGEST_MESSAGE = 500
+
 _BY_CODE: dict[str, tuple[type[VaultError], str]] = {
     "AccessDeniedException": (NotPermitted, _ALLOW),
     "AccessDenied": (NotPermitted, _ALLOW),
@@ -74,14 +76,21 @@ _BY_TEXT: tuple[tuple[str, type[VaultError], str], ...] = (
 )
 
 
-def refusal(*, code: str, message: str, status: int, request_id: str) -> VaultError:
+def refusal(
+    *, code: str, message: str, status: int, request_id: str, minutes_behind: int = 0
+) -> VaultError:
     """Return the error that an answer of the service stands for.
 
     `code` is the one in the answer's body; an answer without one has its status in figures instead.
+    `minutes_behind` is how far this machine's clock is behind the service's.
     """
     kind, next_step = _meaning(code, message, status)
     named = code if code and not code.isdecimal() else f"HTTP {status}"
-    text = f"{named}: {message.strip() or 'no message'}"
+    said = " ".join(message.split())  # a proxy's answer may be a whole page
+    text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
+    if kind is ClockWrong and minutes_behind:
+        way = "behind" if minutes_behind > 0 else "ahead of"
+        text += f"; this clock is {abs(minutes_behind)} minutes {way} the service's"
     if request_id:
         text += f" (request id {request_id})"
     return kind(text, next_step=next_step, code=named, status=status, request_id=request_id)

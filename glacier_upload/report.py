@@ -12,6 +12,7 @@ from glacier_upload.blocks import MIB, Plan, as_ranges
 from glacier_upload.errors import ExitCode, UploadError, VaultError
 from glacier_upload.job import Outcome, Request, Status
 from glacier_upload.options import Options
+from glacier_upload.source import as_moment
 
 _EXIT_CODES = {
     Status.COMPLETED: ExitCode.DONE,
@@ -53,9 +54,11 @@ def plan_lines(options: Options, plan: Plan) -> list[str]:
     """Return the same for people."""
     told = plan_record(options, plan)
     short = "" if told["lastBlockSize"] == plan.block_size else ", shorter than the others"
+    own = options.block_size is None and (options.resume or options.upload_id is not None)
+    unless = "; an open upload keeps its own" if own else ""
     return [
         f"size: {plan.size}",
-        f"block-size: {plan.block_size} ({plan.block_size // MIB} MB)",
+        f"block-size: {plan.block_size} ({plan.block_size // MIB} MB{unless})",
         f"blocks: {plan.count} ({as_ranges(plan.numbers)})",
         f"last-block: {told['lastBlock']} ({told['lastBlockSize']} bytes{short})",
         f"blocks-to-send: {told['blocksToSend']}",
@@ -121,14 +124,10 @@ def as_receipt(
         "accountId": options.account_id,
         "region": region,
         "sourcePath": options.source_path,
-        "sourceModified": _iso(_moment(request.source.mtime_ns)),
+        "sourceModified": as_moment(request.source.mtime_ns),
         "began": _iso(began),
         "ended": _iso(datetime.now(timezone.utc)),
     }
-
-
-def _moment(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(nanoseconds // 10**9, tz=timezone.utc)
 
 
 def _iso(moment: datetime) -> str:

@@ -68,6 +68,8 @@ class Retries:
 
     def _tell(self, name: str, state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
+        if self.stop.is_set():
+            return  # there is no next try to tell of
         if isinstance(error, VaultError):
             self.on_retry(Retry(call=name, error=error, wait_seconds=state.upcoming_sleep))
 
@@ -110,11 +112,11 @@ class Patience:
     def is_over(self, state: RetryCallState) -> bool:
         """Tell, after a failed try, whether the time for trying is over."""
         now = self._clock()
-        if self._body and self._body.furthest > self._furthest:
+        if self._body is not None and self._body.furthest > self._furthest:
             self._furthest = self._body.furthest
             self._idle = now - self._body.moved_at
             self._slept_before = state.idle_for
         elif state.attempt_number > 1:
-            last_move = self._body.moved_at if self._body else self._try_began
+            last_move = self._body.moved_at if self._body is not None else self._try_began
             self._idle += now - max(last_move, self._try_began)
         return self._idle + state.idle_for - self._slept_before >= self._limit

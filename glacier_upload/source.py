@@ -55,6 +55,15 @@ def inspect(path: str) -> Source:
     return _source(path, status)
 
 
+def as_moment(nanoseconds: int) -> str:
+    """Write a file's time in UTC; one that no calendar knows as the bare number."""
+    try:
+        moment = datetime.fromtimestamp(nanoseconds // 10**9, tz=timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return f"{nanoseconds} ns"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
+
+
 def check_unchanged(source: Source) -> None:
     """Raise SourceChanged, naming what differs, if the file is no longer the inspected one."""
     try:
@@ -64,11 +73,11 @@ def check_unchanged(source: Source) -> None:
             f"{source.path!r} is gone: {_reason(error)}", next_step=_CHANGED
         ) from error
     changes = [
-        f"its {name} was {before}, now {after}"
-        for name, before, after in (
-            ("size", source.size, now.size),
-            ("modification time", _moment(source.mtime_ns), _moment(now.mtime_ns)),
-            ("inode", source.inode, now.inode),
+        f"its {name} was {say(before)}, now {say(after)}"
+        for name, before, after, say in (
+            ("size", source.size, now.size, str),
+            ("modification time", source.mtime_ns, now.mtime_ns, as_moment),
+            ("inode", source.inode, now.inode, str),
         )
         if before != after
     ]
@@ -230,8 +239,3 @@ def _ends_early(source: Source, block: Block) -> SourceChanged:
 
 def _reason(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _moment(nanoseconds: int) -> str:
-    moment = datetime.fromtimestamp(nanoseconds // 10**9, tz=timezone.utc)
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{nanoseconds % 10**9:09d} UTC"

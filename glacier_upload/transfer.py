@@ -149,6 +149,7 @@ class Transfer:
             self._watcher.finished(block, "is already stored")
         else:
             self._to_send[block.number] = digest
+            self._watcher.finished(block, "differs")
             self._differs(
                 block, f"its stored tree hash is {stored.hex()}, the file's {digest.tree.hex()}"
             )

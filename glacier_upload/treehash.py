@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 LEAF_SIZE = 1 << 20
+_DIGEST_SIZE = sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,5 @@ def combine(nodes: Sequence[bytes]) -> bytes:
         return sha256(b"").digest()
     while len(nodes) > 1:
         nodes = [b"".join(nodes[i : i + 2]) for i in range(0, len(nodes), 2)]
-        nodes = [
-            sha256(pair).digest() if len(pair) > sha256().digest_size else pair for pair in nodes
-        ]
+        nodes = [sha256(pair).digest() if len(pair) > _DIGEST_SIZE else pair for pair in nodes]
     return nodes[0]

@@ -187,10 +187,14 @@ class _Run:
     def _complete(self, plan: Plan, transfer: Transfer) -> Archive:
         check_unchanged(self.request.source)
         tree_hash = transfer.tree_hash()
-        self.completing = True
-        return self._wait_for(
-            lambda: self.vault.complete(self.upload_id, size=plan.size, tree_hash=tree_hash)
-        )
+
+        def complete() -> Archive:
+            if self.tools.stopped():
+                raise Stopped
+            self.completing = True
+            return self.vault.complete(self.upload_id, size=plan.size, tree_hash=tree_hash)
+
+        return self._wait_for(complete)
 
     def _ended_by(self, error: UploadError) -> Outcome:
         if isinstance(error, UploadGone) and self.upload_id:

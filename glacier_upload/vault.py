@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from glacier_upload.blocks import Block
 from glacier_upload.connection import Address, call_once, connect
@@ -23,9 +23,6 @@ from glacier_upload.retries import Retries, Retry
 from glacier_upload.source import BlockBody
 from glacier_upload.treehash import Digest
 from glacier_upload.waits import Waits
-
-if TYPE_CHECKING:
-    from mypy_boto3_glacier import GlacierClient
 
 # Signatures are refused when the two clocks differ by more, so the service's times are this exact.
 _CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -84,24 +81,23 @@ class Vault:
         waits: Waits,
     ) -> None:
         self._address = address
-        self._waits = waits
         self._retries = Retries(
             give_up_seconds=waits.retry,
             longest_wait_seconds=waits.longest,
             stop=stop,
             on_retry=on_retry,
         )
-        self._client = connect(
-            address,
-            connections=connections,
-            connect_seconds=waits.connect,
-            read_seconds=waits.read,
-        )
+        self._client, self._patient_client = connect(address, connections=connections, waits=waits)
 
     @property
     def region(self) -> str:
         """The region that the calls go to."""
         return self._client.meta.region_name
+
+    def close(self) -> None:
+        """Close the connections that are at rest."""
+        self._client.close()
+        self._patient_client.close()
 
     def initiate(self, *, description: str, block_size: int) -> str:
         """Begin an upload and return its id.
@@ -213,15 +209,6 @@ class Vault:
         self._retries.call(
             "abort the upload",
             lambda: self._once(self._client.abort_multipart_upload, uploadId=upload_id),
-        )
-
-    @cached_property
-    def _patient_client(self) -> GlacierClient:
-        return connect(
-            self._address,
-            connections=1,
-            connect_seconds=self._waits.connect,
-            read_seconds=self._waits.complete,
         )
 
     def _once(

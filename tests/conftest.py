@@ -14,6 +14,7 @@ import pytest
 
 from glacier_upload.connection import Address, connect
 from glacier_upload.rehearsal import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
+from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
@@ -61,7 +62,8 @@ def address_of(server: RehearsalServer, *, vault: str = VAULT) -> Address:
 
 
 def client_of(server: RehearsalServer) -> GlacierClient:
-    return connect(address_of(server), connections=1, connect_seconds=5, read_seconds=30)
+    client, _ = connect(address_of(server), connections=1, waits=Waits())
+    return client
 
 
 @pytest.fixture

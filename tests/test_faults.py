@@ -20,7 +20,6 @@ import pytest
 import GlacierMPU
 import GlacierMPUP
 from glacier_upload.command import main
-from glacier_upload.connection import session_of
 from glacier_upload.rehearsal import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
 from glacier_upload.waits import Waits
 from tests import faults
@@ -47,14 +46,6 @@ class End:
         error = self.record["error"]
         assert isinstance(error, dict)
         return error["code"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_session() -> Iterator[None]:
-    """Share boto3's session, which is slow to make, among these tests alone."""
-    session_of.cache_clear()
-    yield
-    session_of.cache_clear()
 
 
 @pytest.fixture
