@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from glacier_upload.errors import Stopped
@@ -18,33 +19,50 @@ TICK_SECONDS = 0.2
 
 
 class Slots:
-    """At most `count` holders at a time; once closed, nobody else gets in."""
+    """At most `count` holders at a time, in the order of the line; once closed, nobody gets in."""
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._closed = False
+        self._line: deque[int] = deque()
         self._changed = threading.Condition()
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Wait for a slot and hold it. Raises Stopped when the slots are closed."""
+    def line_up(self, numbers: Iterable[int]) -> None:
+        """Set the order in which slots are given out. Each number takes one, or steps out."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._free > 0)
+            self._line = deque(numbers)
+
+    @contextmanager
+    def slot(self, number: int) -> Iterator[None]:
+        """Wait for a slot and one's turn, and hold it. Raises Stopped when the slots are closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._is_next(number))
             if self._closed:
                 raise Stopped
             self._free -= 1
+        self.step_out(number)
         try:
             yield
         finally:
             with self._changed:
                 self._free += 1
-                self._changed.notify()
+                self._changed.notify_all()
+
+    def step_out(self, number: int) -> None:
+        """Leave the line, if still in it: the next one's turn has come."""
+        with self._changed:
+            with suppress(ValueError):
+                self._line.remove(number)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Turn away those who wait; those who hold a slot keep it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _is_next(self, number: int) -> bool:
+        return self._free > 0 and (not self._line or self._line[0] == number)
 
 
 def run_each(

@@ -172,11 +172,13 @@ class BlockBody:
             raise Stopped
         left = len(self) - self._position
         wanted = left if size is None or size < 0 else min(size, left)
+        if not wanted:
+            return b""
         try:
             data = self._file.read(wanted)
         except OSError as error:
             raise _unreadable(self._source, self._block, error) from error
-        if wanted and not data:
+        if not data:
             raise _ends_early(self._source, self._block)
         self.moved_at = self._clock()
         self._arrive(self._position + len(data))

@@ -32,12 +32,17 @@ def upload_block(
     """Store one block and return its hashes. Safe to repeat.
 
     `digest` gives the hashes where they are known. The block is hashed before it waits for a slot:
-    with one worker more than there are slots, the next is ready when a slot becomes free.
+    with one worker more than there are slots, the next is ready when a slot becomes free. Blocks
+    are sent in their order.
     """
-    if digest is None:
-        digest = digest_block(source, block, stopped=tools.stopped, on_read=lambda _: None)
+    try:
+        if digest is None:
+            digest = digest_block(source, block, stopped=tools.stopped, on_read=lambda _: None)
+    except BaseException:
+        tools.slots.step_out(block.number)
+        raise
     with (
-        tools.slots.slot(),
+        tools.slots.slot(block.number),
         BlockBody(
             source,
             block,
@@ -129,6 +134,7 @@ class Transfer:
         Raises the error that ends the run; a block that failed may only be noted in `failed`.
         """
         blocks = [self._plan.block(number) for number in numbers if number not in self._roots]
+        self._tools.slots.line_up(block.number for block in blocks)
         self._each("send", self._send, blocks, window=window, on_success=self._sent)
 
     def raise_failure(self) -> None:

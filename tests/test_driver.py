@@ -249,7 +249,7 @@ def test_as_many_as_there_are_slots_hold_one_and_never_more(count):
     lock, inside, most = threading.Lock(), [0], [0]
 
     def hold():
-        with slots.slot():
+        with slots.slot(0):
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -267,7 +267,7 @@ def test_a_holder_that_fails_gives_its_slot_back():
 
     def fail():
         try:
-            with slots.slot():
+            with slots.slot(0):
                 int("no")
         except ValueError as error:
             failures.append(error)
@@ -284,7 +284,7 @@ def test_closing_turns_away_who_waits_and_leaves_holders_alone():
     def wait_for_one():
         waiting.wait()
         try:
-            with slots.slot():
+            with slots.slot(0):
                 ends.append("got in")
         except Stopped:
             ends.append("turned away")
@@ -294,8 +294,8 @@ def test_closing_turns_away_who_waits_and_leaves_holders_alone():
         slots.close()
 
     roles = iter([wait_for_one, wait_for_one, wait_for_one, close])
-    with slots.slot():
+    with slots.slot(0):
         in_threads(lambda: next(roles)(), 4)
     assert ends == ["turned away"] * 3
-    with pytest.raises(Stopped), slots.slot():
+    with pytest.raises(Stopped), slots.slot(0):
         pytest.fail("got in")

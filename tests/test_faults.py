@@ -6,6 +6,7 @@ milliseconds between two tries.
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -523,6 +525,65 @@ def test_a_file_that_changes_while_it_is_sent_is_not_completed_and_only_differen
         end = run(script, server, source, "--resume")
         assert end.code == 0, end.err
         assert int(str(end.record["bytesSent"])) < 4 * MIB
+        assert_one_intact_archive(server, source)
+
+
+class Spotted:
+    """A file whose block 2 lies on a bad spot of the disk, found by one of the two readers."""
+
+    def __init__(self, file: IO[bytes], met_by: str) -> None:
+        self.file, self.met_by = file, met_by
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> Spotted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def readinto(self, buffer: memoryview) -> int:
+        self.check("digest")
+        return self.file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+
+    def read(self, size: int) -> bytes:
+        self.check("sending")
+        return self.file.read(size)
+
+    def check(self, reader: str) -> None:
+        if reader == self.met_by and 2 * MIB <= self.file.tell() < 3 * MIB:
+            raise OSError(errno.EIO, "Input/output error")
+
+
+@BOTH
+@pytest.mark.parametrize("where", ["digest", "sending"])
+def test_a_spot_of_the_disk_that_cannot_be_read_leaves_the_upload_open(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    script: str,
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No disk goes bad on demand, so the source's `open` is replaced by one that does."""
+    source = make_file(4 * MIB)
+    folder = tmp_path / "g"
+
+    def spotted(path: str, mode: str, buffering: int = -1) -> Spotted:
+        return Spotted(open(path, mode, buffering=buffering), where)
+
+    with glacier(folder) as server, monkeypatch.context() as patch:
+        patch.setattr("glacier_upload.source.open", spotted, raising=False)
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 3, end.err
+        assert "block 2" in end.err
+        assert "Input/output error" in end.err
+        assert 2 in end.record["missingBlocks"]  # type: ignore[operator]
+        assert archives(server) == []
+    with glacier(folder) as server:
+        end = run(script, server, source, "--resume")
+        assert end.code == 0, end.err
         assert_one_intact_archive(server, source)
 
 

@@ -182,6 +182,24 @@ def test_never_more_blocks_are_on_their_way_than_there_are_slots(
     assert 1 <= most <= slots
 
 
+@pytest.mark.parametrize("slots", [1, 3])
+def test_blocks_set_out_in_their_order(
+    make_file: MakeFile, server: RehearsalServer, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    order: list[int] = []
+    real_send = Vault.send_block
+
+    def send(self: Vault, upload_id: str, block: Block, **rest: object) -> None:
+        order.append(block.number)
+        real_send(self, upload_id, block, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Vault, "send_block", send)
+    carry_out(server, make_file(20 * MIB), block_size=MIB, slots=slots)
+    if slots == 1:
+        assert order == list(range(20))
+    assert all(abs(place - number) < slots for place, number in enumerate(order))
+
+
 class AtOnce(Executor):
     """An executor that does the work in the caller's thread."""
 

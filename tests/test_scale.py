@@ -1,0 +1,55 @@
+"""Large things: memory that does not follow the block size, and 10,000 blocks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glacier_upload.rehearsal import RehearsalServer
+from tests.conftest import ROOT, VAULT, run, script_environment
+from tests.faults import faulty
+
+MIB = 1 << 20
+
+
+def sparse(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs wait4 to learn a process's memory")
+def test_memory_does_not_follow_the_size_of_blocks(server: RehearsalServer, tmp_path: Path) -> None:
+    source = sparse(tmp_path / "sparse", 600 * MIB)
+    words = [sys.executable, str(ROOT / "GlacierMPUP.py"), "--source-path", str(source)]
+    words += ["--vault", VAULT, "--blocksize", "256", "--endpoint-url", server.endpoint_url]
+    process = subprocess.Popen(words, env=script_environment(server), stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss * 1024 < 100 * MIB  # kibibytes on Linux
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_ten_thousand_blocks_are_uploaded_resumed_from_half_and_listed(tmp_path: Path) -> None:
+    source = sparse(tmp_path / "sparse", 10_000 * MIB - 5)
+    handler = faulty()
+    with RehearsalServer(tmp_path / "g", handler=handler) as server:
+        server.store.create_vault(VAULT)
+        common = ["--source-path", source, "--vault", VAULT, "--blocksize", 1]
+        first = run(
+            *("GlacierMPUP.py", *common, "--end", 4999, "--finish-upload", "False"), server=server
+        )
+        assert first.code == 0, first.err
+        assert first.result["blocks-wanted"] == "5000-9999"
+        last = run("GlacierMPUP.py", *common, "--resume", server=server)
+        assert last.code == 0, last.err
+        assert handler.calls.count("ListParts") == 2 * 100
+        archive = server.store.archive_path(last.result["archive-id"])
+        same = subprocess.run(["cmp", str(source), str(archive)], check=False)
+        assert same.returncode == 0
