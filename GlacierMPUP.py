@@ -14,7 +14,10 @@ def build_parser() -> Parser:
         "A block that fails does not stop the others, and the upload stays open for another run.",
     )
     parser.add_argument(
-        "--threads", type=threads, default=3, help="blocks sent at once (default: 3)"
+        "--threads",
+        type=threads,
+        default=3,
+        help="blocks sent at once, or auto: found out while sending (default: 3)",
     )
     return parser
 

@@ -13,15 +13,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from glacier_upload.bandwidth import Limit
 from glacier_upload.blocks import MIB, PREFERRED_BLOCK
 from glacier_upload.console import Console
 from glacier_upload.errors import ExitCode, Unforeseen, UploadError
+from glacier_upload.flags import AUTO
 from glacier_upload.job import Meter, Outcome, Request, Status
 from glacier_upload.options import Options, Parser, asks_for_json, parse
 from glacier_upload.receipts import Receipts
@@ -37,6 +39,7 @@ from glacier_upload.report import (
 )
 from glacier_upload.signals import Interruption
 from glacier_upload.source import inspect
+from glacier_upload.tuning import MOST_SLOTS, Tuner
 from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
@@ -83,9 +86,8 @@ def main(
         return _upload(options, request, out, replace(usual, retry=options.retry_minutes * 60))
     except UploadError as error:
         return out.refusal(error)
-    except Exception as bug:
-        out.refusal(Unforeseen(f"a fault of this program: {type(bug).__name__}: {bug}"))
-        raise
+    except Exception as bug:  # noqa: BLE001 - it is shown, with its traceback
+        return out.refusal(Unforeseen.of(bug))
 
 
 class _Out:
@@ -101,7 +103,8 @@ class _Out:
     def result(self, record: Mapping[str, object], lines: Sequence[str]) -> None:
         """Put the result on stdout, as one JSON object or as lines."""
         for line in [json.dumps(record)] if self._json_wanted else lines:
-            self._stdout.line(line)
+            if not self._stdout.take(line + "\n"):
+                self.stderr.line(f"WARNING: stdout does not take this result: {line}")
 
     def refusal(self, error: UploadError) -> int:
         """Say, in one line, why nothing was begun, and return the exit code."""
@@ -113,7 +116,7 @@ class _Out:
 
     def trace(self, error: UploadError | None) -> None:
         """Show where an error comes from, to those who asked for it."""
-        if self.verbose and error is not None:
+        if error is not None and (self.verbose or isinstance(error, Unforeseen)):
             self.stderr.write("".join(traceback.format_exception(error)))
 
 
@@ -127,7 +130,7 @@ def _request(options: Options) -> Request:
         first=options.first,
         last=options.last,
         finish=options.finish,
-        slots=options.threads or 1,
+        slots=_most_slots(options),
         keep_going=options.threads is not None,
         abort=options.finish and options.threads is None and not options.resume,
         resume=options.resume,
@@ -135,6 +138,19 @@ def _request(options: Options) -> Request:
     if not (options.upload_id or options.resume):
         request.plan()
     return request
+
+
+def _most_slots(options: Options) -> int:
+    if options.threads is None:
+        return 1
+    return options.threads if options.threads != AUTO else MOST_SLOTS
+
+
+def _limit(options: Options, stop: threading.Event) -> Callable[[int], int]:
+    """Return what each read of a body asks for leave."""
+    if options.max_bandwidth is None:
+        return lambda size: size
+    return Limit(options.max_bandwidth, wait=stop.wait).let_by
 
 
 def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
@@ -148,9 +164,15 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
     began, clock_began, retries = datetime.now(timezone.utc), time.monotonic(), Meter()
     display = choose_display(out.stderr, quiet=options.quiet, verbose=options.verbose)
 
+    tuner = None
+    if options.threads == AUTO:
+        tuner = Tuner(most=MOST_SLOTS, note=display.note, trace=display.trace)
+
     def on_retry(retry: Retry) -> None:
         retries.add(1)
         display.retrying(retry)
+        if tuner is not None and retry.error.slows_down:
+            tuner.slow_down()
 
     with Interruption() as interruption, service(options) as address:
         vault = Vault(
@@ -162,13 +184,20 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
         )
         _remark(options, request, display)
         with closing(vault), closing(display):
-            outcome = upload(request, vault=vault, watcher=display, stop=interruption.stop)
+            outcome = upload(
+                request,
+                vault=vault,
+                watcher=display,
+                stop=interruption.stop,
+                tuner=tuner,
+                let_by=_limit(options, interruption.stop),
+            )
         record = as_record(
             outcome, options, seconds=time.monotonic() - clock_began, retries=retries.size
         )
         out.result(record, result_lines(outcome))
         out.trace(outcome.error)
-        if receipts is not None and outcome.archive is not None:
+        if receipts is not None and outcome.status is Status.COMPLETED:
             found_again_by = as_receipt(
                 record, outcome, request, options, region=vault.region, began=began
             )

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import exceptions as aws
 from botocore.config import Config
-from botocore.parsers import ResponseParserError
 
 from glacier_upload.errors import (
     BadInput,
@@ -19,6 +19,7 @@ from glacier_upload.errors import (
     CredentialsUnobtainable,
     NotPermitted,
     PassingTrouble,
+    TimedOut,
     Unreachable,
     UploadError,
     VaultError,
@@ -76,7 +77,7 @@ def connect(
         raise BadInput(
             "no AWS region is set", next_step="add --region, or set AWS_DEFAULT_REGION"
         ) from error
-    except (aws.BotoCoreError, ValueError) as error:
+    except (aws.BotoCoreError, OSError, ValueError) as error:
         raise BadInput(
             f"no connection can be set up: {error}",
             next_step="check --profile, --region and --endpoint-url",
@@ -100,15 +101,26 @@ def call_once(
         answer: Mapping[str, Any] = method(**parameters)
     except aws.ClientError as error:
         raise _from_answer(error) from error
+    except aws.ParamValidationError:
+        raise  # a fault of this program
     except aws.BotoCoreError as error:
         raise _from_botocore(error) from error
-    except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # botocore's parser trips over JSON that is no object, and over bytes that are no text.
+    except OSError as error:  # botocore wraps its own; this is a credential process that is missing
+        raise CredentialsUnobtainable(str(error), next_step=RENEW) from error
+    except Exception as error:
+        if not _is_the_parsers(error):
+            raise
         raise PassingTrouble(f"the answer makes no sense: {error}") from error
     missing = [name for name in wants if name not in answer]
     if missing:
         raise PassingTrouble(f"the answer was cut short: it has no {', '.join(missing)}")
     return answer
+
+
+def _is_the_parsers(error: Exception) -> bool:
+    """Tell whether botocore's parser tripped: over JSON that is no object, say."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return any(frame.f_globals.get("__name__") == "botocore.parsers" for frame in frames)
 
 
 def _declare_linear_hash(params: dict[str, Any], **_: Any) -> None:
@@ -155,6 +167,8 @@ def _from_botocore(error: aws.BotoCoreError) -> UploadError:
         return NotPermitted(text, code=code, next_step=next_step)
     if isinstance(error, _NOT_CONNECTED):
         return Unreachable(text, code=code)
+    if isinstance(error, aws.ReadTimeoutError):
+        return TimedOut(text, code=code)
     if isinstance(error, _LINE_BROKE):
         return PassingTrouble(text, code=code)
     if isinstance(error, _NO_ANSWER_ON_CREDENTIALS):

@@ -17,20 +17,21 @@ class Console:
 
     def write(self, text: str) -> int:
         """Write, or forget the stream once it does not take the text."""
-        with self._lock:
-            stream = self._stream
-            if stream is not None:
-                try:
-                    stream.write(text)
-                    stream.flush()
-                except UnicodeEncodeError:
-                    encoding = stream.encoding or "ascii"
-                    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-                    stream.flush()
-                except (OSError, ValueError):
-                    self._stream = None
-                    _abandon(stream)
+        self.take(text)
         return len(text)
+
+    def take(self, text: str) -> bool:
+        """Write, likewise, and tell whether the stream took the text."""
+        with self._lock:
+            if self._stream is None:
+                return False
+            try:
+                _write(self._stream, text)
+            except (OSError, ValueError):
+                _abandon(self._stream)
+                self._stream = None
+                return False
+            return True
 
     def flush(self) -> None:
         """Do nothing: every write is flushed."""
@@ -49,6 +50,15 @@ class Console:
     def fileno(self) -> int:
         """Return the stream's descriptor, by which tqdm learns the terminal's width."""
         return -1 if self._stream is None else self._stream.fileno()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
 
 
 def _abandon(stream: TextIO) -> None:

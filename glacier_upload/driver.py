@@ -22,10 +22,23 @@ class Slots:
     """At most `count` holders at a time, in the order of the line; once closed, nobody gets in."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._free = count
         self._closed = False
         self._line: deque[int] = deque()
         self._changed = threading.Condition()
+
+    @property
+    def busy(self) -> int:
+        """How many slots are held."""
+        return self.count - self._free
+
+    def resize(self, count: int) -> None:
+        """Change the number of slots; those held beyond it are given back when their work ends."""
+        with self._changed:
+            self._free += count - self.count
+            self.count = count
+            self._changed.notify_all()
 
     def line_up(self, numbers: Iterable[int]) -> None:
         """Set the order in which slots are given out. Each number takes one, or steps out."""
@@ -70,11 +83,11 @@ def run_each(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     *,
-    window: int,
+    window: Callable[[], int],
     on_finished: Callable[[Item, Future[Result]], bool],
     tick: Callable[[], None],
 ) -> None:
-    """Do `work` for every item, `window` of them at a time, and hand each to `on_finished`.
+    """Do `work` for every item, `window()` of them at a time, and hand each to `on_finished`.
 
     Once that returns False no new item is begun; those that run are waited for and handed over as
     well. `tick` is called several times a second, and may raise to leave at once. All callbacks run
@@ -84,7 +97,7 @@ def run_each(
     running: dict[Future[Result], Item] = {}
     going = True
     while True:
-        while going and len(running) < window:
+        while going and len(running) < window():
             try:
                 item = next(waiting)
             except StopIteration:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from glacier_upload.archive import Archive
+
 
 class ExitCode(IntEnum):
     """Exit status of both scripts, named by what the caller can do next.
@@ -48,7 +50,19 @@ class BadInput(UploadError):
 
 
 class Unforeseen(UploadError):
-    """A fault of this program. Its traceback is shown."""
+    """A fault of this program. The traceback of its cause is shown."""
+
+    keeps_upload = True
+
+    @classmethod
+    def of(cls, bug: Exception) -> Unforeseen:
+        """Wrap what nobody foresaw."""
+        error = cls(
+            f"a fault of this program: {type(bug).__name__}: {bug}",
+            next_step="please report it, with the lines above",
+        )
+        error.__cause__ = bug
+        return error
 
 
 class SourceUnreadable(UploadError):
@@ -75,9 +89,11 @@ class VaultError(UploadError):
 
     most_tries        how often one call is tried that ends like this: 0 is as long as time allows
     may_have_arrived  the call may have done its work all the same
+    slows_down        the line or the service had too much to do
     """
 
     most_tries = 1
+    slows_down = False
     may_have_arrived = False
 
     def __init__(
@@ -102,6 +118,12 @@ class PassingTrouble(VaultError):
     may_have_arrived = True
 
 
+class TimedOut(PassingTrouble):
+    """Nothing moved for too long, on the way there or back."""
+
+    slows_down = True
+
+
 class Unreachable(PassingTrouble):
     """No connection could be made."""
 
@@ -111,6 +133,7 @@ class Unreachable(PassingTrouble):
 class Throttled(PassingTrouble):
     """The service asks for fewer calls, and did nothing."""
 
+    slows_down = True
     may_have_arrived = False
 
 
@@ -172,13 +195,28 @@ class UploadGone(Refused):
 
 
 class CompletionUnknown(VaultError):
-    """Completion was sent, and nothing tells whether the archive exists."""
+    """The upload is gone, and nothing tells whether as an archive.
+
+    `sent`: completion was, and the answer lost, so the archive is very probably stored.
+    """
 
     exit_code = ExitCode.UNKNOWN
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class ArchiveDiffers(VaultError):
     """An archive was stored, and the vault's tree hash of it is not the file's."""
+
+    def __init__(self, archive: Archive, tree_hash: str) -> None:
+        super().__init__(
+            f"archive {archive.archive_id} was stored, but the vault gives its tree hash as "
+            f"{archive.tree_hash} and the file's is {tree_hash}",
+            next_step="do not rely on this archive; upload the file again, then delete it",
+        )
+        self.archive = archive
 
 
 class Stopped(BaseException):

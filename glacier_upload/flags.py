@@ -23,11 +23,16 @@ def default_description(source_path: str) -> str:
     return f"Archive for {path}"[:LONGEST_DESCRIPTION]
 
 
+AUTO = 0
+
+
 def threads(text: str) -> int:
-    """Read how many blocks are sent at once."""
+    """Read how many blocks are sent at once; `auto` is AUTO."""
+    if text == "auto":
+        return AUTO
     count = _whole_number(text)
     if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is below 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 1 or more nor auto")
     return count
 
 
@@ -94,6 +99,32 @@ def true_or_false(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
     return text.lower() == "true"
+
+
+_BYTES_IN = {
+    "bit": 1 / 8,
+    "kbit": 1e3 / 8,
+    "Mbit": 1e6 / 8,
+    "Gbit": 1e9 / 8,
+    "B": 1,
+    "kB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+}
+
+
+def rate(text: str) -> int:
+    """Read a rate such as 50Mbit or 6MB, and return it in bytes a second, at least 1."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]+)(?:/s|ps)?", text, re.ASCII)
+    size = float(match[1]) * _BYTES_IN.get(match[2], 0) if match else 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no rate; write it as 50Mbit, 6MB or 500kB (a second)"
+        )
+    return int(size)
 
 
 def url(text: str) -> str:

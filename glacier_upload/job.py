@@ -6,14 +6,12 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from glacier_upload.archive import Archive
 from glacier_upload.blocks import Block, Plan, as_ranges, choose_block_size
 from glacier_upload.errors import BadInput, UploadError
 from glacier_upload.source import Source
-
-if TYPE_CHECKING:
-    from glacier_upload.vault import Archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

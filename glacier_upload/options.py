@@ -39,6 +39,7 @@ class Options:
     endpoint_url: str | None
     account_id: str
     retry_minutes: float
+    max_bandwidth: int | None
     rehearse: str | None
     dry_run: bool
     output: str
@@ -147,6 +148,12 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
         metavar="MINUTES",
         default=15.0,
         help="how long one call is retried through passing trouble (default: 15)",
+    )
+    group.add_argument(
+        "--max-bandwidth",
+        type=flags.rate,
+        metavar="RATE",
+        help="bytes or bits a second for all blocks together, such as 6MB or 50Mbit",
     )
 
 

@@ -72,6 +72,9 @@ class Display:
     def retrying(self, retry: Retry) -> None:
         """Say nothing, likewise. Called from any thread."""
 
+    def trace(self, text: str) -> None:
+        """Say nothing: this is for those who want to know everything."""
+
     def tick(self) -> None:
         """Draw nothing."""
 
@@ -114,6 +117,10 @@ class LogDisplay(Display):
 
     def retrying(self, retry: Retry) -> None:
         self.say(as_text(retry))
+
+    def trace(self, text: str) -> None:
+        if self._every_block:
+            self.say(text)
 
     def tick(self) -> None:
         now = self.clock()

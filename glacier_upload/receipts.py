@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from glacier_upload.errors import BadInput
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
-except ImportError:  # Windows has none; an append of one line is whole there, too
-    fcntl = None  # type: ignore[assignment]
+
+_LOCK_TRIES = 50
+_SECONDS_BETWEEN_TRIES = 0.1
 
 
 class Receipts:
@@ -36,8 +41,7 @@ class Receipts:
         """
         line = json.dumps(receipt).encode() + b"\n"
         with self._opened() as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file)
             if _ends_in_mid_line(file):
                 line = b"\n" + line
             while line:
@@ -52,6 +56,25 @@ class Receipts:
             yield file
         finally:
             os.close(file)
+
+
+def _lock(file: int) -> None:
+    """Keep other processes out until the file is closed.
+
+    In vain on some network drives, and where the caller holds the lock itself: then the line is
+    appended all the same.
+    """
+    for _ in range(_LOCK_TRIES):
+        try:
+            if sys.platform == "win32":
+                os.lseek(file, 0, os.SEEK_SET)
+                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        else:
+            return
 
 
 def _ends_in_mid_line(file: int) -> bool:

@@ -15,6 +15,7 @@ from glacier_upload.errors import (
     PassingTrouble,
     Refused,
     Throttled,
+    TimedOut,
     UploadGone,
     VaultError,
     VaultMissing,
@@ -55,8 +56,8 @@ _BY_CODE: dict[str, tuple[type[VaultError], str]] = {
     "NoLongerSupportedException": (NotPermitted, _CLOSED),
     "RequestExpired": (ClockWrong, _CLOCK),
     "RequestTimeTooSkewed": (ClockWrong, _CLOCK),
-    "RequestTimeoutException": (PassingTrouble, ""),
-    "RequestTimeout": (PassingTrouble, ""),
+    "RequestTimeoutException": (TimedOut, ""),
+    "RequestTimeout": (TimedOut, ""),
     "ServiceUnavailableException": (PassingTrouble, ""),
     "Throttling": (Throttled, ""),
     "ThrottlingException": (Throttled, ""),
@@ -105,7 +106,7 @@ def _meaning(code: str, message: str, status: int) -> tuple[type[VaultError], st
     if code == "ResourceNotFoundException":
         return UploadGone, _UPLOAD
     if status in (408, 429):
-        return (Throttled if status == 429 else PassingTrouble), ""
+        return (TimedOut if status == 408 else Throttled), ""
     if status >= 500:
         return PassingTrouble, ""
     if status == 400 and (not code or code.isdecimal() or code == "BadRequest"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
-import subprocess
 import sys
 from datetime import datetime, timezone
 
 from glacier_upload.blocks import MIB, Plan, as_ranges
-from glacier_upload.errors import ExitCode, UploadError, VaultError
+from glacier_upload.errors import CompletionUnknown, ExitCode, UploadError, VaultError
 from glacier_upload.job import Outcome, Request, Status
 from glacier_upload.options import Options
 from glacier_upload.source import as_moment
@@ -27,7 +27,7 @@ _EXIT_CODES = {
 def exit_code(outcome: Outcome, *, signal: int) -> int:
     """Return the process's exit code; `signal` is the one that interrupted the run, or 0."""
     code = _EXIT_CODES[outcome.status]
-    if signal and code is not ExitCode.DONE:
+    if signal and code not in (ExitCode.DONE, ExitCode.UNKNOWN):
         return 128 + signal
     if outcome.status is Status.FAILED and outcome.error is not None:
         return outcome.error.exit_code
@@ -68,7 +68,7 @@ def plan_lines(options: Options, plan: Plan) -> list[str]:
 
 def result_lines(outcome: Outcome) -> list[str]:
     """Return what goes to stdout: the archive, or the open upload and the blocks it still wants."""
-    if outcome.archive is not None:
+    if outcome.status is Status.COMPLETED and outcome.archive is not None:
         return [
             f"archive-id: {outcome.archive.archive_id}",
             f"location: {outcome.archive.location}",
@@ -170,7 +170,14 @@ def next_command(outcome: Outcome, options: Options) -> str:
     words = [sys.executable, options.script, *options.words_without(*dropped)]
     if not options.resume:
         words.append(f"--upload-id={outcome.upload_id}")
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return _pasteable(words)
+
+
+def _pasteable(words: list[str]) -> str:
+    """Quote the words for the shell that people paste into, on Windows for cmd."""
+    if os.name != "nt":
+        return shlex.join(words)
+    return " ".join(word if re.fullmatch(r"[\w:\\/.=-]+", word) else f'"{word}"' for word in words)
 
 
 def _asked(outcome: Outcome, options: Options) -> range:
@@ -201,10 +208,8 @@ def _stored(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
-    return [
-        "the upload stays open, and expires after a day without activity; to go on:",
-        next_command(outcome, options),
-    ]
+    state = "the upload stays open, and expires after a day without activity; "
+    return [f"{state if outcome.upload_id else ''}to go on:", next_command(outcome, options)]
 
 
 def _aborted(outcome: Outcome, options: Options) -> list[str]:
@@ -221,20 +226,20 @@ def _failed(outcome: Outcome, options: Options) -> list[str]:
 def _unknown(outcome: Outcome, options: Options) -> list[str]:
     """Say what is known of an archive that may exist, and how its owner can be sure."""
     lines = [f"description: {outcome.description}"]
-    if outcome.tree_hash:  # the whole file was stored, and completion was sent
-        lines = [
-            "the archive was very probably stored, but its id is not known",
-            f"tree hash: {outcome.tree_hash}",
-            *lines,
-        ]
+    if outcome.tree_hash:
+        lines.insert(0, f"tree hash: {outcome.tree_hash}")
+    if isinstance(outcome.error, CompletionUnknown) and outcome.error.sent:
+        lines.insert(0, "the archive was very probably stored, but its id is not known")
+    else:
+        lines.insert(0, "nothing here proves that there is an archive, or that there is none")
     if outcome.plan:
         lines.append(f"size: {outcome.plan.size}")
     job = ["aws", "glacier", "initiate-job", f"--account-id={options.account_id}"]
-    job += [f"--vault-name={options.vault}", "--job-parameters"]
+    job += [f"--vault-name={options.vault}", "--job-parameters", "Type=inventory-retrieval"]
     return [
         *lines,
         "before uploading again, look for it in the vault's inventory, made about once a day:",
-        shlex.join([*job, '{"Type": "inventory-retrieval"}']),
+        " ".join(job),
     ]
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from glacier_upload.blocks import MIB, Block, Plan
-from glacier_upload.errors import BadInput, UploadGone
+from glacier_upload.errors import BadInput, CompletionUnknown, UploadGone
 from glacier_upload.job import Request
 from glacier_upload.treehash import Digest
 from glacier_upload.vault import Listing, OpenUpload, StoredPart, Vault
 
-# Read from the file for each candidate where there are several: enough to know the file's own.
+# Read from the file for each upload of its description: enough to know the file's own.
 SAMPLED_BLOCKS = 8
 
 
@@ -21,8 +21,8 @@ class Candidate:
 
     listing: Listing
     plan: Plan
-    compared: int = 0
-    matching: int = 0
+    compared: int
+    matching: int
 
     @property
     def stored_size(self) -> int:
@@ -67,13 +67,20 @@ def find_upload(
 ) -> Listing | None:
     """Return the open upload to go on with, or None; `note` hears which and why.
 
-    It has the request's description and, where one is asked for, block size. Among several it is
-    the one that holds most of this file, by a sample of its blocks, and of equals the newest.
+    It has the request's description and, where one is asked for, block size, and a sample of what
+    it holds is this file's. Among several it is the one that holds most, and of equals the newest.
     """
-    candidates = _candidates(vault, request, note=note)
-    if len(candidates) > 1:
-        digests: dict[tuple[int, int], Digest] = {}
-        candidates = [_compared(candidate, digest, digests) for candidate in candidates]
+    digests: dict[tuple[int, int], Digest] = {}
+    candidates = []
+    for listing, plan in _fitting(vault, request, note=note):
+        candidate = _compared(listing, plan, digest, digests)
+        if candidate.compared and not candidate.matching:
+            note(
+                f"not going on with upload {listing.upload.upload_id}: none of "
+                f"{candidate.compared} compared blocks is this file's"
+            )
+        else:
+            candidates.append(candidate)
     if not candidates:
         note(f"no open upload of this file, described as {request.description!r}")
         return None
@@ -82,8 +89,14 @@ def find_upload(
     return best.listing
 
 
-def _candidates(vault: Vault, request: Request, *, note: Callable[[str], None]) -> list[Candidate]:
-    """Return the uploads that the file fits, and say of the others with its description why not."""
+def _fitting(
+    vault: Vault, request: Request, *, note: Callable[[str], None]
+) -> list[tuple[Listing, Plan]]:
+    """Return the uploads that the file fits, and say of others of its description why not.
+
+    Raises CompletionUnknown if one is gone as soon as it was listed: another run has completed it,
+    or somebody aborted it, and to begin a new one could store the file twice.
+    """
     found = []
     for upload in vault.list_uploads():
         if upload.description.strip() != request.description.strip():
@@ -92,30 +105,37 @@ def _candidates(vault: Vault, request: Request, *, note: Callable[[str], None]) 
             plan = plan_to_go_on(upload, request)
             listing = vault.list_parts(upload.upload_id)
             stored_blocks(listing, plan)
-        except (BadInput, UploadGone) as error:
+        except BadInput as error:
             note(f"not going on with upload {upload.upload_id}: {error.message}")
+        except UploadGone as error:
+            raise CompletionUnknown(
+                f"{error.message}; the upload was listed a moment ago: another run completed it, "
+                "or it was aborted or expired",
+                sent=False,
+            ) from error
         else:
-            found.append(Candidate(listing, plan))
+            found.append((listing, plan))
     return found
 
 
 def _compared(
-    candidate: Candidate,
+    listing: Listing,
+    plan: Plan,
     digest: Callable[[Block], Digest],
     digests: dict[tuple[int, int], Digest],
 ) -> Candidate:
     """Compare a sample of the stored blocks with the file; `digests` keeps what was read of it."""
-    stored = stored_blocks(candidate.listing, candidate.plan)
+    stored = stored_blocks(listing, plan)
     numbers = sorted(stored)
     sample = numbers[:: -(-len(numbers) // SAMPLED_BLOCKS) or 1]
     matching = 0
     for number in sample:
-        block = candidate.plan.block(number)
+        block = plan.block(number)
         key = block.offset, block.size
         if key not in digests:
             digests[key] = digest(block)
         matching += stored[number] == StoredPart(block.size, digests[key].tree)
-    return Candidate(candidate.listing, candidate.plan, compared=len(sample), matching=matching)
+    return Candidate(listing, plan, compared=len(sample), matching=matching)
 
 
 def _reason(best: Candidate, *, among: int) -> str:

@@ -93,16 +93,22 @@ def digest_block(
     *,
     stopped: Callable[[], bool],
     on_read: Callable[[int], None],
+    forget: bool = False,
 ) -> Digest:
     """Read the block once and return both its hashes. Constant memory: one leaf at a time.
 
-    `on_read` hears how many bytes each read gave. Raises SourceUnreadable, SourceChanged (the file
+    `on_read` hears how many bytes each read gave; `forget` drops the block from the page cache
+    afterwards. Raises SourceUnreadable, SourceChanged (the file
     ends early), Stopped.
     """
     try:
         with open(source.path, "rb", buffering=0) as file:
             file.seek(block.offset)
-            return digest(_leaves(file, source, block, stopped=stopped, on_read=on_read))
+            _read_ahead(file, block)
+            hashes = digest(_leaves(file, source, block, stopped=stopped, on_read=on_read))
+            if forget:
+                _drop_from_cache(file, block)
+            return hashes
     except OSError as error:
         raise _unreadable(source, block, error) from error
 
@@ -124,6 +130,7 @@ class BlockBody:
         linear_hash: str,
         stopped: Callable[[], bool],
         on_move: Callable[[int], None],
+        let_by: Callable[[int], int] = lambda size: size,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.linear_hash = linear_hash
@@ -133,6 +140,7 @@ class BlockBody:
         self._block = block
         self._stopped = stopped
         self._on_move = on_move
+        self._let_by = let_by
         self._clock = clock
         self._position = 0
         try:
@@ -174,8 +182,9 @@ class BlockBody:
         wanted = left if size is None or size < 0 else min(size, left)
         if not wanted:
             return b""
+        allowed = self._let_by(wanted)
         try:
-            data = self._file.read(wanted)
+            data = self._file.read(allowed)
         except OSError as error:
             raise _unreadable(self._source, self._block, error) from error
         if not data:
@@ -187,6 +196,10 @@ class BlockBody:
     def close(self) -> None:
         """Close the handle; safe to repeat."""
         self._file.close()
+
+    def forget(self) -> None:
+        """Drop the block from the page cache, so that it pushes no other program's data out."""
+        _drop_from_cache(self._file, self._block)
 
     def _arrive(self, position: int) -> None:
         if position != self._position:
@@ -241,3 +254,14 @@ def _ends_early(source: Source, block: Block) -> SourceChanged:
 
 def _reason(error: OSError | ValueError) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _read_ahead(file: FileIO, block: Block) -> None:
+    """Tell the platform, where it listens, that the block is about to be read from end to end."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_SEQUENTIAL)
+
+
+def _drop_from_cache(file: FileIO, block: Block) -> None:
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)

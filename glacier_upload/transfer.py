@@ -23,6 +23,7 @@ class Tools:
     slots: Slots
     stopped: Callable[[], bool]
     on_move: Callable[[int], None]
+    let_by: Callable[[int], int]
     ends_run: Callable[[UploadError], bool]
 
 
@@ -49,6 +50,7 @@ def upload_block(
             linear_hash=digest.linear,
             stopped=tools.stopped,
             on_move=tools.on_move,
+            let_by=tools.let_by,
         ) as body,
     ):
         try:
@@ -57,6 +59,7 @@ def upload_block(
             if tools.ends_run(error):
                 tools.slots.close()  # before the next block takes over this one's slot
             raise
+        body.forget()
     return digest
 
 
@@ -126,16 +129,30 @@ class Transfer:
                     block, f"{stored} bytes are stored, the file's block has {block.size}"
                 )
         of_size = [block for block in blocks if block.number not in self.differing]
-        self._each("check", self._digest, of_size, window=readers, on_success=self._compared)
+        self._each(
+            "check",
+            self._digest,
+            of_size,
+            window=lambda: readers,
+            on_success=self._compared,
+            tick=self._tick,
+        )
 
-    def send(self, numbers: Sequence[int], *, window: int) -> None:
-        """Send those of these blocks that are unproven, with up to `window` in hand.
+    def send(self, numbers: Sequence[int], *, tick: Callable[[], None]) -> None:
+        """Send those of these blocks that are unproven, one more in hand than there are slots.
 
         Raises the error that ends the run; a block that failed may only be noted in `failed`.
         """
         blocks = [self._plan.block(number) for number in numbers if number not in self._roots]
         self._tools.slots.line_up(block.number for block in blocks)
-        self._each("send", self._send, blocks, window=window, on_success=self._sent)
+        self._each(
+            "send",
+            self._send,
+            blocks,
+            window=lambda: self._tools.slots.count + 1,
+            on_success=self._sent,
+            tick=tick,
+        )
 
     def raise_failure(self) -> None:
         """Raise the first of the noted failures, if there is one."""
@@ -144,7 +161,11 @@ class Transfer:
 
     def _digest(self, block: Block) -> Digest:
         return digest_block(
-            self._source, block, stopped=self._tools.stopped, on_read=self._watcher.moved
+            self._source,
+            block,
+            stopped=self._tools.stopped,
+            on_read=self._watcher.moved,
+            forget=True,
         )
 
     def _compared(self, block: Block, digest: Digest) -> None:
@@ -179,8 +200,9 @@ class Transfer:
         work: Callable[[Block], Digest],
         blocks: Sequence[Block],
         *,
-        window: int,
+        window: Callable[[], int],
         on_success: Callable[[Block, Digest], None],
+        tick: Callable[[], None],
     ) -> None:
         """Do the work for each block. Raises the first error that ends the run, once all rest."""
         if not blocks:
@@ -202,9 +224,7 @@ class Transfer:
 
         size = sum(block.size for block in blocks)
         self._watcher.begins(phase, blocks=len(blocks), size=size)
-        run_each(
-            self._workers, work, blocks, window=window, on_finished=on_finished, tick=self._tick
-        )
+        run_each(self._workers, work, blocks, window=window, on_finished=on_finished, tick=tick)
         if last_straw:
             raise last_straw[0]
 

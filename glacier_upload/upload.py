@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from glacier_upload.archive import Archive
 from glacier_upload.blocks import Block, Plan, as_ranges
 from glacier_upload.driver import Slots, run_alone
 from glacier_upload.errors import (
@@ -23,6 +24,7 @@ from glacier_upload.errors import (
     Incomplete,
     PassingTrouble,
     Stopped,
+    Unforeseen,
     UploadError,
     UploadGone,
     VaultMissing,
@@ -32,9 +34,13 @@ from glacier_upload.resume import find_upload, plan_to_go_on, stored_blocks
 from glacier_upload.source import check_unchanged, digest_block
 from glacier_upload.transfer import Tools, Transfer
 from glacier_upload.treehash import Digest
-from glacier_upload.vault import Archive, Listing, Vault
+from glacier_upload.tuning import Tuner
+from glacier_upload.vault import Listing, Vault
 
 T = TypeVar("T")
+
+# How long the answer to a completion is waited for once the run is to stop, in ticks of the driver.
+_TICKS_OF_PATIENCE = 7
 
 
 def upload(
@@ -43,17 +49,21 @@ def upload(
     vault: Vault,
     watcher: Watcher,
     stop: threading.Event,
+    tuner: Tuner | None = None,
+    let_by: Callable[[int], int] = lambda size: size,
     executor: Callable[[int], Executor] = ThreadPoolExecutor,
     readers: int = os.cpu_count() or 1,
 ) -> Outcome:
     """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is set.
 
+    A `tuner` chooses the number of slots, up to the request's; `let_by` limits the bandwidth.
     `executor` is called with a number of workers; `readers` of them compare stored blocks with the
     file.
     """
-    slots = Slots(request.slots)
+    slots = Slots(tuner.slots if tuner else request.slots)
     workers = executor(max(readers, request.slots + 1))
     sent = Meter()
+    left = threading.Event()
 
     def on_move(size: int) -> None:
         sent.add(max(0, size))
@@ -62,11 +72,23 @@ def upload(
     def ends_run(error: UploadError) -> bool:
         return error.every_block_alike or not request.keep_going
 
-    tools = Tools(vault, slots, stopped=stop.is_set, on_move=on_move, ends_run=ends_run)
+    def tune() -> None:
+        if tuner is not None:
+            slots.resize(tuner.tick(busy=slots.busy, moved=sent.size))
+
+    tools = Tools(
+        vault,
+        slots,
+        stopped=lambda: stop.is_set() or left.is_set(),
+        on_move=on_move,
+        let_by=let_by,
+        ends_run=ends_run,
+    )
     try:
-        outcome = _Run(request, tools, watcher, workers, readers).to_its_end()
+        outcome = _Run(request, tools, watcher, workers, readers, tune).to_its_end()
         return replace(outcome, bytes_sent=sent.size)
     finally:
+        left.set()
         slots.close()
         workers.shutdown(wait=False, cancel_futures=True)
 
@@ -75,7 +97,13 @@ class _Run:
     """One run. `transfer` is there once the upload is open, `completing` once that was sent."""
 
     def __init__(
-        self, request: Request, tools: Tools, watcher: Watcher, workers: Executor, readers: int
+        self,
+        request: Request,
+        tools: Tools,
+        watcher: Watcher,
+        workers: Executor,
+        readers: int,
+        tune: Callable[[], None],
     ) -> None:
         self.request = request
         self.tools = tools
@@ -83,6 +111,7 @@ class _Run:
         self.watcher = watcher
         self.workers = workers
         self.readers = readers
+        self.tune = tune
         self.plan: Plan | None = None
         self.upload_id = ""
         self.description = request.description
@@ -91,20 +120,27 @@ class _Run:
 
     def to_its_end(self) -> Outcome:
         try:
-            listing = self._find()
-            plan, transfer = self._go_on_with(listing) if listing else self._begin()
-            asked = plan.selection(self.request.first, self.request.last)
-            transfer.compare(asked, readers=self.readers)
-            transfer.send(asked, window=self.request.slots + 1)
-            transfer.raise_failure()
-            if not self.request.finish:
-                return self._outcome(Status.STORED)
-            self._check_the_rest(plan, transfer)
-            return self._outcome(Status.COMPLETED, archive=self._complete(plan, transfer))
+            return self._carry_out()
         except Stopped:
             return self._interrupted()
         except UploadError as error:
             return self._ended_by(error)
+        except Exception as bug:  # noqa: BLE001 - whoever reads this needs the upload's id, too
+            return self._ended_by(Unforeseen.of(bug))
+
+    def _carry_out(self) -> Outcome:
+        listing = self._find()
+        plan, transfer = self._go_on_with(listing) if listing else self._begin()
+        asked = plan.selection(self.request.first, self.request.last)
+        transfer.compare(asked, readers=self.readers)
+        transfer.send(asked, tick=self._tick_and_tune)
+        transfer.raise_failure()
+        if self.request.finish:
+            self._check_the_rest(plan, transfer)
+        check_unchanged(self.request.source)
+        if not self.request.finish:
+            return self._outcome(Status.STORED)
+        return self._outcome(Status.COMPLETED, archive=self._complete(plan, transfer))
 
     def _begin(self) -> tuple[Plan, Transfer]:
         plan = self.request.plan()
@@ -185,7 +221,6 @@ class _Run:
             raise Incomplete(f"nothing was completed; {'; '.join(reasons)}")
 
     def _complete(self, plan: Plan, transfer: Transfer) -> Archive:
-        check_unchanged(self.request.source)
         tree_hash = transfer.tree_hash()
 
         def complete() -> Archive:
@@ -194,16 +229,29 @@ class _Run:
             self.completing = True
             return self.vault.complete(self.upload_id, size=plan.size, tree_hash=tree_hash)
 
-        return self._wait_for(complete)
+        return run_alone(self.workers, complete, tick=self._tick_with_patience())
+
+    def _tick_with_patience(self) -> Callable[[], None]:
+        """Return a tick that lets an answer that is a moment away arrive before it stops."""
+        left = iter(range(_TICKS_OF_PATIENCE))
+
+        def tick() -> None:
+            if not (self.completing and self.tools.stopped() and next(left, None) is not None):
+                self._tick()
+
+        return tick
 
     def _ended_by(self, error: UploadError) -> Outcome:
         if isinstance(error, UploadGone) and self.upload_id:
             error = CompletionUnknown(
                 f"{error.message}; the upload was open when this run began and is gone now: "
-                "another run completed it, or it was aborted or expired"
+                "another run completed it, or it was aborted or expired",
+                sent=False,
             )
         if isinstance(error, CompletionUnknown):
             return self._outcome(Status.UNKNOWN, error=error)
+        if isinstance(error, ArchiveDiffers):
+            return self._outcome(Status.FAILED, error=error, archive=error.archive)
         if not self._is_open(error):
             return self._outcome(Status.FAILED, error=error)
         block_failed = self.transfer is not None and error in self.transfer.failed.values()
@@ -213,24 +261,30 @@ class _Run:
 
     def _is_open(self, error: UploadError) -> bool:
         """Tell whether there is, after this error, an upload to go on with."""
-        if isinstance(error, UploadGone | VaultMissing | BadInput | ArchiveDiffers):
+        if isinstance(error, UploadGone | VaultMissing | BadInput):
             return False
         passing = error.keeps_upload or isinstance(error, PassingTrouble)
-        return bool(self.upload_id) or (self.request.upload_id is not None and passing)
+        return bool(self.upload_id) or (self._goes_on() and passing)
+
+    def _goes_on(self) -> bool:
+        """Tell whether the request is to go on with what an earlier run began."""
+        return self.request.upload_id is not None or self.request.resume
 
     def _aborted(self, error: UploadError) -> Outcome:
         try:
             self._wait_for(lambda: self.vault.abort(self.upload_id))
-        except UploadError as refused:
-            self.watcher.note(f"the upload could not be aborted, and stays open: {refused.message}")
+        except (UploadError, Stopped) as refused:
+            self.watcher.note(f"the upload could not be aborted, and stays open: {refused}")
             return self._outcome(Status.OPEN, error=error)
         return self._outcome(Status.ABORTED, error=error)
 
     def _interrupted(self) -> Outcome:
         if self.completing:
-            unknown = CompletionUnknown("completion was sent, and its answer was not waited for")
+            unknown = CompletionUnknown(
+                "the answer to the completion was not waited for", sent=True
+            )
             return self._outcome(Status.UNKNOWN, error=unknown)
-        return self._outcome(Status.OPEN if self.upload_id else Status.FAILED)
+        return self._outcome(Status.OPEN if self.upload_id or self._goes_on() else Status.FAILED)
 
     def _outcome(
         self, status: Status, *, archive: Archive | None = None, error: UploadError | None = None
@@ -251,6 +305,10 @@ class _Run:
 
     def _wait_for(self, work: Callable[[], T]) -> T:
         return run_alone(self.workers, work, tick=self._tick)
+
+    def _tick_and_tune(self) -> None:
+        self._tick()
+        self.tune()
 
     def _tick(self) -> None:
         if self.tools.stopped():

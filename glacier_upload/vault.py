@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
+from glacier_upload.archive import Archive
 from glacier_upload.blocks import Block
 from glacier_upload.connection import Address, call_once, connect
 from glacier_upload.errors import (
@@ -54,16 +57,6 @@ class Listing:
     parts: Mapping[int, StoredPart]
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """A stored archive; `tree_hash` in hex, `size` in bytes."""
-
-    archive_id: str
-    location: str
-    tree_hash: str
-    size: int
-
-
 class Vault:
     """One vault of one account; safe to use from several threads, with up to `connections` open.
 
@@ -106,23 +99,22 @@ class Vault:
         second.
         """
         since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
-        lost = False
+        answers = _Answers()
 
         def attempt() -> str:
-            nonlocal lost
-            try:
-                if lost and (left_behind := self._empty_upload(description, block_size, since)):
+            with answers.watched():
+                if answers.lost and (
+                    left_behind := self._empty_upload(description, block_size, since)
+                ):
                     return left_behind
                 answer = self._once(
                     self._client.initiate_multipart_upload,
-                    wants=("uploadId",),
+                    wants=("uploadId", "location"),
                     archiveDescription=description,
                     partSize=str(block_size),
                 )
-            except PassingTrouble as error:
-                lost = lost or error.may_have_arrived
-                raise
-            return str(answer["uploadId"])
+                _check_whole(answer["location"].endswith(f"/{answer['uploadId']}"))
+                return str(answer["uploadId"])
 
         return self._retries.call("initiate the upload", attempt)
 
@@ -140,6 +132,7 @@ class Vault:
                 checksum=tree_hash,
                 body=body,
             )
+            _check_whole(_is_hash(answer["checksum"]))
             if answer["checksum"] != tree_hash:
                 raise HashMismatch(
                     f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
@@ -170,46 +163,56 @@ class Vault:
         """Turn the upload into an archive of `size` bytes, and return it.
 
         A lost answer is asked for by the same call again, which for a while gives the same archive.
-        Raises CompletionUnknown when no answer came and the upload is gone, ArchiveDiffers, and any
-        other VaultError when the upload is still open.
+        Raises CompletionUnknown when the upload is gone and no answer told of an archive,
+        ArchiveDiffers, and any other VaultError when the upload is still open.
         """
-        lost = False
+        answers = _Answers()
 
-        def attempt() -> Mapping[str, Any]:
-            nonlocal lost
-            try:
-                return self._once(
+        def attempt() -> Archive:
+            with answers.watched():
+                answer = self._once(
                     self._patient_client.complete_multipart_upload,
-                    wants=("archiveId", "checksum", "location"),
+                    wants=("archiveId", "location"),
                     uploadId=upload_id,
                     archiveSize=str(size),
                     checksum=tree_hash,
                 )
-            except PassingTrouble as error:
-                lost = lost or error.may_have_arrived
-                raise
+                return _archive(answer, size=size, tree_hash=tree_hash, again=answers.lost)
 
         try:
-            answer = self._retries.call("complete the upload", attempt)
-        except (UploadGone, PassingTrouble) as error:
-            arrived = lost or isinstance(error, UploadGone)
-            if arrived and not self._is_open(upload_id):
-                raise CompletionUnknown(f"completion was sent: {error.message}") from error
+            archive = self._retries.call("complete the upload", attempt)
+        except VaultError as error:
+            if isinstance(error, UploadGone) or answers.lost:
+                self._raise_if_gone(upload_id, error, sent=answers.lost)
             raise
-        if answer["checksum"] != tree_hash:
-            raise ArchiveDiffers(
-                f"archive {answer['archiveId']} was stored, but the vault gives its tree hash as "
-                f"{answer['checksum']} and the file's is {tree_hash}",
-                next_step="do not rely on this archive; upload the file again, then delete it",
-            )
-        return Archive(answer["archiveId"], answer["location"], answer["checksum"], size)
+        if archive.tree_hash != tree_hash:
+            raise ArchiveDiffers(archive, tree_hash)
+        return archive
 
     def abort(self, upload_id: str) -> None:
         """Give the upload up; the vault drops its stored blocks."""
-        self._retries.call(
-            "abort the upload",
-            lambda: self._once(self._client.abort_multipart_upload, uploadId=upload_id),
-        )
+        answers = _Answers()
+
+        def attempt() -> None:
+            with answers.watched():
+                self._once(self._client.abort_multipart_upload, uploadId=upload_id)
+
+        try:
+            self._retries.call("abort the upload", attempt)
+        except UploadGone:
+            if not answers.lost:
+                raise
+
+    def _raise_if_gone(self, upload_id: str, error: VaultError, *, sent: bool) -> None:
+        """Raise CompletionUnknown unless the upload is listed: then it has not been completed."""
+        try:
+            if any(upload.upload_id == upload_id for upload in self.list_uploads()):
+                return
+        except VaultError:
+            pass  # no list, no knowledge
+        raise CompletionUnknown(
+            f"{error.message}; the upload is no longer open", sent=sent
+        ) from error
 
     def _once(
         self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any
@@ -236,13 +239,6 @@ class Vault:
                 return
             marker = {"marker": page["Marker"]}
 
-    def _is_open(self, upload_id: str) -> bool:
-        """Tell whether the upload is listed; False, too, when the list cannot be had."""
-        try:
-            return any(upload.upload_id == upload_id for upload in self.list_uploads())
-        except VaultError:
-            return False
-
     def _empty_upload(self, description: str, block_size: int, since: datetime) -> str | None:
         """Return the newest upload like this that was begun since then and holds no block yet."""
         uploads = sorted(self.list_uploads(), key=lambda upload: upload.created, reverse=True)
@@ -252,6 +248,43 @@ class Vault:
             if alike and recent and not self.list_parts(upload.upload_id).parts:
                 return upload.upload_id
         return None
+
+
+class _Answers:
+    """Whether a call may have done its work in a try whose answer did not come."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch one try."""
+        try:
+            yield
+        except VaultError as error:
+            self.lost = self.lost or error.may_have_arrived
+            raise
+
+
+def _archive(answer: Mapping[str, Any], *, size: int, tree_hash: str, again: bool) -> Archive:
+    """Read the answer to a completion. Raises PassingTrouble if it was cut short.
+
+    The documentation of the call does not name the tree hash, though the service sends it. Where it
+    stays away in a repeated answer, too, the service has compared it all the same, to complete.
+    """
+    echoed = answer.get("checksum", tree_hash if again else "")
+    _check_whole(answer["location"].endswith(f"/{answer['archiveId']}") and _is_hash(echoed))
+    return Archive(answer["archiveId"], answer["location"], echoed, size)
+
+
+def _check_whole(is_whole: bool) -> None:  # noqa: FBT001 - reads as what it is
+    """Raise PassingTrouble for headers that end in the middle, which Python takes for whole."""
+    if not is_whole:
+        raise PassingTrouble("the answer was cut short")
+
+
+def _is_hash(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
 def _open_upload(answer: Mapping[str, Any]) -> OpenUpload:

@@ -26,6 +26,7 @@ from glacier_upload.errors import (
     SourceUnreadable,
     Stopped,
     Throttled,
+    TimedOut,
     Unreachable,
     UploadError,
 )
@@ -257,7 +258,7 @@ BOTOCORE = [
     (aws.EndpointConnectionError(endpoint_url=URL), Unreachable),
     (aws.ConnectTimeoutError(endpoint_url=URL), Unreachable),
     (aws.ProxyConnectionError(proxy_url="http://proxy:1"), Unreachable),
-    (aws.ReadTimeoutError(endpoint_url=URL), PassingTrouble),
+    (aws.ReadTimeoutError(endpoint_url=URL), TimedOut),
     (aws.ConnectionClosedError(endpoint_url=URL), PassingTrouble),
     (aws.HTTPClientError(error=OSError(errno.EPIPE, "Broken pipe")), PassingTrouble),
     (aws.NoCredentialsError(), NotPermitted),
@@ -289,7 +290,6 @@ def test_an_error_of_botocore_becomes(error, kind):
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        ("ParamValidationError", {"report": "Invalid type for parameter uploadId"}),
         ("InvalidConfigError", {"error_msg": "the profile has no source_profile"}),
         ("LoginRefreshRequired", {}),
         ("LoginTokenLoadError", {"error_msg": "none"}),
@@ -306,6 +306,24 @@ def test_what_botocore_itself_refuses_is_not_tried_again(name, parameters):
     with pytest.raises(UploadError) as caught:
         call_once(method, wants=())
     assert getattr(caught.value, "most_tries", 1) == 1
+
+
+def test_a_fault_of_ours_is_not_taken_for_trouble_on_the_line():
+    def method():
+        raise aws.ParamValidationError(report="Invalid type for parameter uploadId")
+
+    with pytest.raises(aws.ParamValidationError):
+        call_once(method, wants=())
+    with pytest.raises(TypeError):
+        call_once(lambda: len(1), wants=())
+
+
+def test_a_credential_process_that_is_missing_is_named():
+    def method():
+        raise FileNotFoundError(2, "No such file or directory", "/usr/bin/credentials")
+
+    with pytest.raises(CredentialsUnobtainable, match="/usr/bin/credentials"):
+        call_once(method, wants=())
 
 
 # -- an address that makes no sense

@@ -58,7 +58,7 @@ def test_never_more_than_the_window_is_under_way_and_each_item_is_handed_over_on
         executor,
         lambda n: n * n,
         range(12),
-        window=window,
+        window=lambda: window,
         on_finished=on_finished,
         tick=lambda: executor.running and executor.end_one(at),
     )
@@ -72,7 +72,7 @@ def test_no_items_are_no_work():
         ByHand(),
         abs,
         [],
-        window=3,
+        window=lambda: 3,
         on_finished=lambda *_: pytest.fail("none is there"),
         tick=never_asked,
     )
@@ -89,7 +89,7 @@ def test_after_a_false_nothing_is_begun_and_what_runs_is_handed_over():
         executor,
         abs,
         range(100),
-        window=3,
+        window=lambda: 3,
         on_finished=on_finished,
         tick=lambda: executor.running and executor.end_one(),
     )
@@ -104,7 +104,7 @@ def test_a_later_true_does_not_take_a_false_back():
         executor,
         abs,
         range(100),
-        window=3,
+        window=lambda: 3,
         on_finished=lambda *_: next(answers),
         tick=lambda: executor.running and executor.end_one(),
     )
@@ -123,7 +123,7 @@ def test_items_are_asked_for_only_when_there_is_room():
         raise Stopped
 
     with pytest.raises(Stopped):
-        run_each(executor, abs, items(), window=4, on_finished=lambda *_: True, tick=tick)
+        run_each(executor, abs, items(), window=lambda: 4, on_finished=lambda *_: True, tick=tick)
     assert asked == [0, 1, 2, 3]
 
 
@@ -138,7 +138,9 @@ def test_a_failed_item_is_handed_over_as_its_future():
         return True
 
     with ThreadPoolExecutor(2) as executor:
-        run_each(executor, work, range(3), window=2, on_finished=on_finished, tick=never_asked)
+        run_each(
+            executor, work, range(3), window=lambda: 2, on_finished=on_finished, tick=never_asked
+        )
     assert [type(error) for error in errors] == [ValueError] * 3
 
 
@@ -154,7 +156,7 @@ def test_callbacks_run_in_the_callers_thread_and_work_does_not():
             executor,
             lambda _: note("work"),
             range(6),
-            window=2,
+            window=lambda: 2,
             on_finished=lambda *_: note("finished", result=True),
             tick=lambda: note("tick"),
         )
@@ -178,7 +180,7 @@ def test_a_tick_that_raises_leaves_at_once_though_work_is_stuck(way):
             executor,
             lambda _: stuck.wait(60),
             range(5),
-            window=2,
+            window=lambda: 2,
             on_finished=lambda *_: True,
             tick=tick,
         )

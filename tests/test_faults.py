@@ -157,7 +157,7 @@ def test_passing_trouble_ends_in_one_intact_archive(
         assert unlucky.met, "the fault was not met"
         assert_one_intact_archive(server, source)
     assert end.record["status"] == "completed"
-    assert end.record["retries"] == 1
+    assert end.record["retries"] >= 1  # type: ignore[operator]
     assert "trying again in" in end.err
 
 

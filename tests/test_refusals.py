@@ -13,6 +13,7 @@ from glacier_upload.errors import (
     PassingTrouble,
     Refused,
     Throttled,
+    TimedOut,
     UploadGone,
     VaultMissing,
 )
@@ -24,7 +25,7 @@ SIGNATURE = "InvalidSignatureException"
 
 ROWS = [
     # statuses without a code: a proxy's, or an answer whose body was lost
-    (408, "408", "Request Timeout", PassingTrouble),
+    (408, "408", "Request Timeout", TimedOut),
     (429, "429", "Too Many Requests", Throttled),
     (500, "500", "Internal Server Error", PassingTrouble),
     (502, "502", "Bad Gateway", PassingTrouble),
@@ -40,14 +41,14 @@ ROWS = [
     (407, "407", "Proxy Authentication Required", Refused),
     (301, "301", "Moved Permanently", Refused),
     # the service's own, as glacier-api.md lists them
-    (408, "RequestTimeoutException", "Request timed out.", PassingTrouble),
+    (408, "RequestTimeoutException", "Request timed out.", TimedOut),
     (500, "ServiceUnavailableException", "", PassingTrouble),
     (503, "ServiceUnavailableException", "", PassingTrouble),
     (503, "InsufficientCapacityException", "", PassingTrouble),
     (500, "InternalServerError", "", PassingTrouble),
     (400, "ThrottlingException", "Rate exceeded", Throttled),
     (403, "ThrottlingException", "Rate exceeded", Throttled),
-    (400, "RequestTimeoutException", "Request timed out.", PassingTrouble),
+    (400, "RequestTimeoutException", "Request timed out.", TimedOut),
     (403, "AccessDeniedException", "Access denied for account ID: 123456789012", NotPermitted),
     (403, "ExpiredTokenException", "The security token is expired", CredentialsExpired),
     (400, "ExpiredTokenException", "The security token is expired", CredentialsExpired),

@@ -75,12 +75,13 @@ def test_of_several_the_one_that_holds_most_of_this_file_is_taken(
         for number in range(5):
             file.seek(number * MIB)
             file.write(b"other")
-    newest_and_most_but_other = partly(server, changed, 3)
+    of_another_file = partly(server, changed, 3)
     ended = resume("GlacierMPU.py", server, source)
     assert ended.code == 0, ended.err
     assert f"going on with upload {best}" in ended.err
-    assert "of 3 open uploads" in ended.err
-    assert open_uploads(server) == {fewer, newest_and_most_but_other}
+    assert "of 2 open uploads" in ended.err
+    assert f"not going on with upload {of_another_file}" in ended.err
+    assert open_uploads(server) == {fewer, of_another_file}
 
 
 def test_of_equals_the_newest_is_taken(server: RehearsalServer, make_file: MakeFile) -> None:

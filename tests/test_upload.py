@@ -254,7 +254,9 @@ def test_slots_and_bodies_are_given_back(server: RehearsalServer, make_file: Mak
         address_of(server), connections=1, stop=stop, on_retry=lambda _: None, waits=Waits()
     )
     upload_id = vault.initiate(description="", block_size=MIB)
-    tools = transfer.Tools(vault, slots, stop.is_set, lambda _: None, lambda _: True)
+    tools = transfer.Tools(
+        vault, slots, stop.is_set, lambda _: None, lambda size: size, lambda _: True
+    )
     for number in plan.numbers:
         transfer.upload_block(source, upload_id, plan.block(number), tools=tools)
     assert set(vault.list_parts(upload_id).parts) == {0, MIB}
