@@ -27,6 +27,7 @@ from glacier_upload.flags import AUTO
 from glacier_upload.job import Meter, Outcome, Request, Status
 from glacier_upload.options import Options, Parser, asks_for_json, parse
 from glacier_upload.receipts import Receipts
+from glacier_upload.refusals import redacted
 from glacier_upload.report import (
     as_receipt,
     as_record,
@@ -117,7 +118,7 @@ class _Out:
     def trace(self, error: UploadError | None) -> None:
         """Show where an error comes from, to those who asked for it."""
         if error is not None and (self.verbose or isinstance(error, Unforeseen)):
-            self.stderr.write("".join(traceback.format_exception(error)))
+            self.stderr.write(redacted("".join(traceback.format_exception(error))))
 
 
 def _request(options: Options) -> Request:
@@ -160,7 +161,9 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
     from glacier_upload.upload import upload
     from glacier_upload.vault import Vault
 
-    receipts = Receipts(options.receipts) if options.receipts is not None else None
+    receipts = None
+    if options.receipts is not None:
+        receipts = Receipts(options.receipts, source_path=options.source_path)
     began, clock_began, retries = datetime.now(timezone.utc), time.monotonic(), Meter()
     display = choose_display(out.stderr, quiet=options.quiet, verbose=options.verbose)
 

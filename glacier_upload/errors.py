@@ -149,6 +149,12 @@ class BareRefusal(VaultError):
     most_tries = 5
 
 
+class NotTheService(BareRefusal):
+    """An answer that is none of the service's, from something on the way to it."""
+
+    keeps_upload = True
+
+
 class Refused(VaultError):
     """The service will not do this call, however often it is asked."""
 
@@ -195,16 +201,18 @@ class UploadGone(Refused):
 
 
 class CompletionUnknown(VaultError):
-    """The upload is gone, and nothing tells whether as an archive.
+    """The upload is not there to go on with, and nothing tells whether it is an archive now.
 
-    `sent`: completion was, and the answer lost, so the archive is very probably stored.
+    `sent`: completion was, and the answer lost, so the archive is very probably stored. `gone`: the
+    upload is known not to be open any more.
     """
 
     exit_code = ExitCode.UNKNOWN
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    def __init__(self, message: str, *, sent: bool, gone: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
+        self.gone = gone
 
 
 class ArchiveDiffers(VaultError):

@@ -24,6 +24,7 @@ def default_description(source_path: str) -> str:
 
 
 AUTO = 0
+MOST_THREADS = 1000
 
 
 def threads(text: str) -> int:
@@ -31,8 +32,8 @@ def threads(text: str) -> int:
     if text == "auto":
         return AUTO
     count = _whole_number(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither 1 or more nor auto")
+    if not 1 <= count <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 1 to {MOST_THREADS:,} nor auto")
     return count
 
 
@@ -132,6 +133,7 @@ def url(text: str) -> str:
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fits = fits and "@" not in parts.netloc  # a password there would be shown in messages
     except ValueError:  # no port, or no IPv6 address
         fits = False
     if not fits:

@@ -208,7 +208,8 @@ def choose_display(console: Console, *, quiet: bool, verbose: bool) -> Display:
 
 def as_text(retry: Retry) -> str:
     """Say what happened and when the next try is."""
-    return f"{retry.call}: {retry.error.message}; trying again in {retry.wait_seconds:.0f} s"
+    when = f"in {retry.wait_seconds:.0f} s" if retry.wait_seconds >= 1 else "in under a second"
+    return f"{retry.call}: {retry.error.message}; trying again {when}"
 
 
 def as_size(size: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -23,16 +24,18 @@ _SECONDS_BETWEEN_TRIES = 0.1
 class Receipts:
     """A file of receipts, appended to. Raises BadInput at once if that cannot be done."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, source_path: str) -> None:
         self.path = path
         try:
-            with self._opened():
-                pass
+            with self._opened() as file:
+                itself = os.path.samestat(os.fstat(file), os.stat(source_path))
         except OSError as error:
             raise BadInput(
                 f"no receipt can be written to {path!r}: {error.strerror}",
                 next_step="name a file for --receipts that can be written to",
             ) from error
+        if itself:
+            raise BadInput("--receipts names the very file that is to be uploaded")
 
     def append(self, receipt: Mapping[str, object]) -> None:
         """Append one line, durable when this returns; other processes may append at the same time.
@@ -46,7 +49,8 @@ class Receipts:
                 line = b"\n" + line
             while line:
                 line = line[os.write(file, line) :]
-            os.fsync(file)
+            if stat.S_ISREG(os.fstat(file).st_mode):  # a pipe or /dev/null cannot be synced
+                os.fsync(file)
 
     @contextmanager
     def _opened(self) -> Iterator[int]:

@@ -6,12 +6,15 @@ Source: https://docs.aws.amazon.com/amazonglacier/latest/dev/api-error-responses
 
 from __future__ import annotations
 
+import re
+
 from glacier_upload.errors import (
     BareRefusal,
     ClockWrong,
     CredentialsExpired,
     HashMismatch,
     NotPermitted,
+    NotTheService,
     PassingTrouble,
     Refused,
     Throttled,
@@ -38,6 +41,7 @@ _UPLOAD = (
     "upload that is not listed was completed, aborted, or expired after a day without activity; to "
     "begin a new one, leave out --upload-id"
 )
+_PROXY = "something between here and AWS answered; check the proxy or the network's log-in page"
 _HASH = "the file, this machine's memory or the line changes bytes; check them, then go on"
 
 _LONGEST_MESSAGE = 500
@@ -87,7 +91,7 @@ def refusal(
     """
     kind, next_step = _meaning(code, message, status)
     named = code if code and not code.isdecimal() else f"HTTP {status}"
-    said = " ".join(message.split())  # a proxy's answer may be a whole page
+    said = redacted(" ".join(message.split()))  # a proxy's answer may be a whole page
     text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
     if kind is ClockWrong and minutes_behind:
         way = "behind" if minutes_behind > 0 else "ahead of"
@@ -95,6 +99,11 @@ def refusal(
     if request_id:
         text += f" (request id {request_id})"
     return kind(text, next_step=next_step, code=named, status=status, request_id=request_id)
+
+
+def redacted(text: str) -> str:
+    """Return the text without what it tells of the request's signature: some refusals echo it."""
+    return re.sub(r"(Signature|Credential)=[^,\s]+", r"\1=(hidden)", text)
 
 
 def _meaning(code: str, message: str, status: int) -> tuple[type[VaultError], str]:
@@ -109,8 +118,9 @@ def _meaning(code: str, message: str, status: int) -> tuple[type[VaultError], st
         return (TimedOut if status == 408 else Throttled), ""
     if status >= 500:
         return PassingTrouble, ""
-    if status == 400 and (not code or code.isdecimal() or code == "BadRequest"):
-        return BareRefusal, ""
+    if not code or code.isdecimal() or code == "BadRequest":
+        # The service gives its refusals a code; a proxy or a captive portal has none to give.
+        return (BareRefusal, "") if status == 400 else (NotTheService, _PROXY)
     if status in (401, 403):
         return NotPermitted, SIGN_IN
     return Refused, ""

@@ -146,6 +146,8 @@ def _error_record(error: UploadError) -> dict[str, str | None]:
 def story(outcome: Outcome, options: Options, *, interrupted: bool) -> list[str]:
     """Return the lines that tell a person how it ended, the command that goes on last."""
     lines = ["interrupted"] if interrupted else []
+    if interrupted and not outcome.upload_id:
+        lines.append("an upload may have been begun all the same; --resume would find it")
     if outcome.error is not None:
         lines += trouble(outcome.error)
     if outcome.failed:
@@ -170,14 +172,31 @@ def next_command(outcome: Outcome, options: Options) -> str:
     words = [sys.executable, options.script, *options.words_without(*dropped)]
     if not options.resume:
         words.append(f"--upload-id={outcome.upload_id}")
-    return _pasteable(words)
+    return _from_this_folder(options) + _pasteable(words)
+
+
+def _from_this_folder(options: Options) -> str:
+    """Return what leads back to this folder, where the command depends on it."""
+    paths = (options.script, options.source_path, options.rehearse, options.receipts)
+    if all(path is None or os.path.isabs(path) for path in paths):
+        return ""
+    change = "cd /d " if os.name == "nt" else "cd "
+    return f"{change}{_pasteable([os.getcwd()])} && "
 
 
 def _pasteable(words: list[str]) -> str:
     """Quote the words for the shell that people paste into, on Windows for cmd."""
     if os.name != "nt":
-        return shlex.join(words)
+        return " ".join(map(_quoted, words))
     return " ".join(word if re.fullmatch(r"[\w:\\/.=-]+", word) else f'"{word}"' for word in words)
+
+
+def _quoted(word: str) -> str:
+    """Quote for a POSIX shell; a name that is no UTF-8 by its bytes, or it would not survive."""
+    if word.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in word):
+        return shlex.quote(word)
+    octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(word))
+    return f"\"$(printf '{octal}')\""
 
 
 def _asked(outcome: Outcome, options: Options) -> range:
@@ -236,11 +255,13 @@ def _unknown(outcome: Outcome, options: Options) -> list[str]:
         lines.append(f"size: {outcome.plan.size}")
     job = ["aws", "glacier", "initiate-job", f"--account-id={options.account_id}"]
     job += [f"--vault-name={options.vault}", "--job-parameters", "Type=inventory-retrieval"]
-    return [
-        *lines,
+    lines += [
         "before uploading again, look for it in the vault's inventory, made about once a day:",
         " ".join(job),
     ]
+    if isinstance(outcome.error, CompletionUnknown) and not outcome.error.gone:
+        lines += ["the upload may be open still; this finds out:", next_command(outcome, options)]
+    return lines
 
 
 _ENDINGS = {

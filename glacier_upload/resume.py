@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from glacier_upload.blocks import MIB, Block, Plan
 from glacier_upload.errors import BadInput, CompletionUnknown, UploadGone
@@ -30,7 +31,7 @@ class Candidate:
         return sum(part.size for part in self.listing.parts.values())
 
     @property
-    def rank(self) -> tuple[float, str]:
+    def rank(self) -> tuple[float, datetime]:
         """The more of this file's bytes are stored, as far as was compared, and then the newer."""
         share = self.matching / self.compared if self.compared else 0.0
         return share * self.stored_size, self.listing.upload.created
@@ -64,15 +65,16 @@ def find_upload(
     *,
     digest: Callable[[Block], Digest],
     note: Callable[[str], None],
+    seen: set[str],
 ) -> Listing | None:
-    """Return the open upload to go on with, or None; `note` hears which and why.
+    """Return the open upload to go on with, or None; `note` hears why, `seen` gets all ids.
 
     It has the request's description and, where one is asked for, block size, and a sample of what
     it holds is this file's. Among several it is the one that holds most, and of equals the newest.
     """
     digests: dict[tuple[int, int], Digest] = {}
     candidates = []
-    for listing, plan in _fitting(vault, request, note=note):
+    for listing, plan in _fitting(vault, request, note=note, seen=seen):
         candidate = _compared(listing, plan, digest, digests)
         if candidate.compared and not candidate.matching:
             note(
@@ -89,8 +91,29 @@ def find_upload(
     return best.listing
 
 
+def find_older(
+    vault: Vault, request: Request, upload_id: str, *, but_not: Collection[str]
+) -> Listing | None:
+    """Return the oldest upload like this one that was begun before it, or None.
+
+    `but_not` are those that were there when this run looked. Of runs that begin at the same moment,
+    all but the first find the first one's by this.
+    """
+    like = [
+        upload
+        for upload in vault.list_uploads()
+        if upload.description.strip() == request.description.strip()
+        and upload.upload_id not in but_not
+    ]
+    own = next((upload for upload in like if upload.upload_id == upload_id), None)
+    oldest = min(like, key=lambda upload: (upload.created, upload.upload_id), default=None)
+    if own is None or oldest is None or oldest is own or oldest.block_size != own.block_size:
+        return None
+    return vault.list_parts(oldest.upload_id)
+
+
 def _fitting(
-    vault: Vault, request: Request, *, note: Callable[[str], None]
+    vault: Vault, request: Request, *, note: Callable[[str], None], seen: set[str]
 ) -> list[tuple[Listing, Plan]]:
     """Return the uploads that the file fits, and say of others of its description why not.
 
@@ -99,6 +122,7 @@ def _fitting(
     """
     found = []
     for upload in vault.list_uploads():
+        seen.add(upload.upload_id)
         if upload.description.strip() != request.description.strip():
             continue
         try:
@@ -141,7 +165,7 @@ def _compared(
 def _reason(best: Candidate, *, among: int) -> str:
     upload = best.listing.upload
     text = (
-        f"going on with upload {upload.upload_id} of {upload.created}: "
+        f"going on with upload {upload.upload_id} of {upload.created:%Y-%m-%d %H:%M:%S}: "
         f"{len(best.listing.parts):,} of {best.plan.count:,} blocks are stored"
     )
     if among > 1:

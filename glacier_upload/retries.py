@@ -22,10 +22,6 @@ from glacier_upload.source import BlockBody
 
 T = TypeVar("T")
 
-# By its own time limits no try is silent for longer, unless the machine slept: the clock of Windows
-# goes on meanwhile.
-_LONGEST_SILENCE_SECONDS = 11 * 60
-
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -118,9 +114,11 @@ class Patience:
         now = self._clock()
         if self._body is not None and self._body.furthest > self._furthest:
             self._furthest = self._body.furthest
-            self._idle = min(now - self._body.moved_at, _LONGEST_SILENCE_SECONDS)
+            self._idle = now - self._body.moved_at
             self._slept_before = state.idle_for
         elif state.attempt_number > 1:
             last_move = self._body.moved_at if self._body is not None else self._try_began
-            self._idle += min(now - max(last_move, self._try_began), _LONGEST_SILENCE_SECONDS)
+            self._idle += now - max(last_move, self._try_began)
+        if state.attempt_number == 1 and self._limit > 0:
+            return False  # the process itself may have been stopped for all that time
         return self._idle + state.idle_for - self._slept_before >= self._limit

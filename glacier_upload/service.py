@@ -36,13 +36,13 @@ def _rehearsal(folder: Path, options: Options) -> Iterator[Address]:
 
     try:
         server = rehearsal.RehearsalServer(folder)
+        server.store.create_vault(options.vault)
     except (OSError, sqlite3.Error) as error:
         raise BadInput(
             f"no rehearsal can be held in {str(folder)!r}: {error}",
             next_step="name a folder that can be written to",
         ) from error
     with server:
-        server.store.create_vault(options.vault)
         yield Address(
             vault=options.vault,
             account_id=options.account_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from glacier_upload.blocks import Block, Plan
 from glacier_upload.driver import Slots, run_each
-from glacier_upload.errors import HashMismatch, Stopped, UploadError
+from glacier_upload.errors import HashMismatch, SourceUnreadable, Stopped, UploadError
 from glacier_upload.job import Watcher
 from glacier_upload.source import BlockBody, Source, check_unchanged, digest_block
 from glacier_upload.treehash import Digest, combine
@@ -56,6 +56,7 @@ def upload_block(
         try:
             tools.vault.send_block(upload_id, block, digest=digest, body=body)
         except UploadError as error:
+            body.seek(0)  # what was sent of it does not count
             if tools.ends_run(error):
                 tools.slots.close()  # before the next block takes over this one's slot
             raise
@@ -229,8 +230,8 @@ class Transfer:
             raise last_straw[0]
 
     def _failure(self, block: Block, error: UploadError) -> UploadError:
-        """Note and return why the block failed: behind a hash mismatch may be a changed file."""
-        if isinstance(error, HashMismatch):
+        """Note and return why the block failed, which may be that the file changed or is gone."""
+        if isinstance(error, HashMismatch | SourceUnreadable):
             try:
                 check_unchanged(self._source)
             except UploadError as change:

@@ -30,7 +30,7 @@ from glacier_upload.errors import (
     VaultMissing,
 )
 from glacier_upload.job import Meter, Outcome, Request, Status, Watcher
-from glacier_upload.resume import find_upload, plan_to_go_on, stored_blocks
+from glacier_upload.resume import find_older, find_upload, plan_to_go_on, stored_blocks
 from glacier_upload.source import check_unchanged, digest_block
 from glacier_upload.transfer import Tools, Transfer
 from glacier_upload.treehash import Digest
@@ -94,7 +94,10 @@ def upload(
 
 
 class _Run:
-    """One run. `transfer` is there once the upload is open, `completing` once that was sent."""
+    """One run. `transfer` is there once the upload is open, `completing` once that was sent.
+
+    `seen` are the ids of the uploads that were open when the run looked for its own.
+    """
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class _Run:
         self.description = request.description
         self.transfer: Transfer | None = None
         self.completing = False
+        self.seen: set[str] = set()
 
     def to_its_end(self) -> Outcome:
         try:
@@ -149,6 +153,14 @@ class _Run:
                 description=self.request.description, block_size=plan.block_size
             )
         )
+        if self.request.resume:
+            older = self._wait_for(
+                lambda: find_older(self.vault, self.request, upload_id, but_not=self.seen)
+            )
+            if older is not None:
+                self.watcher.note("another run has begun an upload of this file at the same time")
+                self._wait_for(lambda: self.vault.abort(upload_id))
+                return self._go_on_with(older)
         return plan, self._opened(upload_id, plan)
 
     def _find(self) -> Listing | None:
@@ -160,7 +172,11 @@ class _Run:
             return None
         return self._wait_for(
             lambda: find_upload(
-                self.vault, self.request, digest=self._digest, note=self.watcher.note
+                self.vault,
+                self.request,
+                digest=self._digest,
+                note=self.watcher.note,
+                seen=self.seen,
             )
         )
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 from glacier_upload.archive import Archive
 from glacier_upload.blocks import Block
@@ -19,6 +20,7 @@ from glacier_upload.errors import (
     CompletionUnknown,
     HashMismatch,
     PassingTrouble,
+    Refused,
     UploadGone,
     VaultError,
 )
@@ -27,18 +29,22 @@ from glacier_upload.source import BlockBody
 from glacier_upload.treehash import Digest
 from glacier_upload.waits import Waits
 
+T = TypeVar("T")
+
+# 10,000 blocks are 200 pages; of open uploads there may be more.
+_MOST_PAGES = 2000
 # Signatures are refused when the two clocks differ by more, so the service's times are this exact.
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """An upload in progress; `block_size` in bytes, `created` as the service writes it."""
+    """An upload in progress; `block_size` in bytes."""
 
     upload_id: str
     description: str
     block_size: int
-    created: str
+    created: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Vault:
                     archiveDescription=description,
                     partSize=str(block_size),
                 )
+                _check_whole(re.fullmatch(r".*/([A-Za-z0-9_-]+)", answer["location"]) is not None)
                 _check_whole(answer["location"].endswith(f"/{answer['uploadId']}"))
                 return str(answer["uploadId"])
 
@@ -142,22 +149,27 @@ class Vault:
 
     def list_parts(self, upload_id: str) -> Listing:
         """Return the upload and all its stored parts, 50 a call. Raises UploadGone."""
-        parts: dict[int, StoredPart] = {}
-        for page in self._pages(
-            "list the stored blocks", self._client.list_parts, wants="Parts", uploadId=upload_id
-        ):
-            upload = _open_upload(page)
-            for part in page["Parts"]:
-                first, last = map(int, part["RangeInBytes"].split("-"))
-                parts[first] = StoredPart(last - first + 1, bytes.fromhex(part["SHA256TreeHash"]))
-        return Listing(upload=upload, parts=parts)
+        pages = self._pages(
+            "list the stored blocks",
+            self._client.list_parts,
+            lambda page: (_open_upload(page), list(map(_part, page["Parts"]))),
+            wants="Parts",
+            uploadId=upload_id,
+        )
+        uploads, parts = zip(*pages, strict=True)
+        if uploads[0].upload_id != upload_id:
+            raise Refused(f"asked for upload {upload_id}, the vault told of {uploads[0].upload_id}")
+        return Listing(upload=uploads[0], parts=dict(chain.from_iterable(parts)))
 
     def list_uploads(self) -> list[OpenUpload]:
         """Return the vault's open uploads, in no particular order."""
         pages = self._pages(
-            "list the open uploads", self._client.list_multipart_uploads, wants="UploadsList"
+            "list the open uploads",
+            self._client.list_multipart_uploads,
+            lambda page: [_open_upload(item) for item in page["UploadsList"]],
+            wants="UploadsList",
         )
-        return [_open_upload(item) for page in pages for item in page["UploadsList"]]
+        return [upload for uploads in pages for upload in uploads]
 
     def complete(self, upload_id: str, *, size: int, tree_hash: str) -> Archive:
         """Turn the upload into an archive of `size` bytes, and return it.
@@ -208,8 +220,12 @@ class Vault:
         try:
             if any(upload.upload_id == upload_id for upload in self.list_uploads()):
                 return
-        except VaultError:
-            pass  # no list, no knowledge
+        except VaultError as no_list:
+            raise CompletionUnknown(
+                f"{error.message}; and the open uploads cannot be listed: {no_list.message}",
+                sent=False,
+                gone=False,
+            ) from error
         raise CompletionUnknown(
             f"{error.message}; the upload is no longer open", sent=sent
         ) from error
@@ -226,26 +242,41 @@ class Vault:
         )
 
     def _pages(
-        self, call: str, method: Callable[..., Any], *, wants: str, **parameters: str
-    ) -> Iterator[Mapping[str, Any]]:
-        """Yield all pages of a list, each retried by itself."""
-        marker: dict[str, str] = {}
+        self,
+        call: str,
+        method: Callable[..., Any],
+        read: Callable[[Mapping[str, Any]], T],
+        *,
+        wants: str,
+        **parameters: str,
+    ) -> Iterator[T]:
+        """Yield what `read` makes of each page of a list; each is retried by itself."""
+
+        def attempt(marker: str | None) -> tuple[T, str | None]:
+            more = {} if marker is None else {"marker": marker}
+            page = self._once(method, wants=(wants,), **parameters, **more)
+            try:
+                return read(page), page.get("Marker")
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise PassingTrouble(f"the list makes no sense: {error!r}") from error
+
+        marker: str | None = None
+        seen: set[str] = set()
         while True:
-            page = self._retries.call(
-                call, partial(self._once, method, wants=(wants,), **parameters, **marker)
-            )
-            yield page
-            if not page.get("Marker"):
+            items, marker = self._retries.call(call, partial(attempt, marker))
+            yield items
+            if not marker:
                 return
-            marker = {"marker": page["Marker"]}
+            if marker in seen or len(seen) >= _MOST_PAGES:
+                raise Refused(f"{call}: the list has no end")
+            seen.add(marker)
 
     def _empty_upload(self, description: str, block_size: int, since: datetime) -> str | None:
         """Return the newest upload like this that was begun since then and holds no block yet."""
         uploads = sorted(self.list_uploads(), key=lambda upload: upload.created, reverse=True)
         for upload in uploads:
             alike = (upload.description, upload.block_size) == (description.strip(), block_size)
-            recent = _moment(upload.created) >= since
-            if alike and recent and not self.list_parts(upload.upload_id).parts:
+            if alike and upload.created >= since and not self.list_parts(upload.upload_id).parts:
                 return upload.upload_id
         return None
 
@@ -288,12 +319,26 @@ def _is_hash(text: str) -> bool:
 
 
 def _open_upload(answer: Mapping[str, Any]) -> OpenUpload:
+    """Raises KeyError, TypeError, ValueError, if the answer is not what the service sends."""
     return OpenUpload(
-        upload_id=answer["MultipartUploadId"],
+        upload_id=_id(answer["MultipartUploadId"]),
         description=answer.get("ArchiveDescription", ""),
-        block_size=answer["PartSizeInBytes"],
-        created=answer["CreationDate"],
+        block_size=int(answer["PartSizeInBytes"]),
+        created=_moment(answer["CreationDate"]),
     )
+
+
+def _part(answer: Mapping[str, Any]) -> tuple[int, StoredPart]:
+    """Return offset and part. Raises, likewise."""
+    first, last = map(int, answer["RangeInBytes"].split("-"))
+    return first, StoredPart(last - first + 1, bytes.fromhex(answer["SHA256TreeHash"]))
+
+
+def _id(text: str) -> str:
+    """Return the id if it is one: it is printed and becomes part of an address."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise ValueError(f"{text!r} is no upload id")
+    return text
 
 
 def _moment(text: str) -> datetime:

@@ -127,6 +127,25 @@ def cut_the_answer(handler: FaultyHandler, call: Call, answer: Answer) -> None:
     handler.close_connection = True
 
 
+def cut_the_answer_at(percent: int) -> Act:
+    """Cut the head of the answer there: Python takes half a header for a whole one."""
+
+    @at_send
+    def act(handler: FaultyHandler, call: Call, answer: Answer) -> None:
+        encoded = handler.encode(answer)
+        head = len(encoded) - len(answer.body)
+        handler.wfile.write(encoded[: head * percent // 100])
+        handler.close_connection = True
+
+    return act
+
+
+@at_send
+def leave_the_hash_out(handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    headers = {name: value for name, value in answer.headers.items() if "tree-hash" not in name}
+    Handler.send(handler, call, replace(answer, headers=headers))
+
+
 @at_send
 def never_answer(handler: FaultyHandler, call: Call, answer: Answer) -> None:
     handler.connection.settimeout(30)

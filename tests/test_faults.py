@@ -10,6 +10,7 @@ import errno
 import json
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from botocore.utils import calculate_tree_hash
 
 import GlacierMPU
 import GlacierMPUP
@@ -418,6 +420,163 @@ def test_a_completion_whose_answers_are_all_lost_is_unknown_and_not_failed(
         assert "inventory" in end.err
         assert "AbortMultipartUpload" not in handler_of(server).calls
         assert archives(server) == [source.read_bytes()]
+
+
+AFTER_A_LOST_ANSWER = {
+    "expired credentials": faults.refuse(403, "ExpiredTokenException"),
+    "no permission": faults.refuse(403, "AccessDeniedException"),
+    "a refusal": faults.refuse(400, "InvalidParameterValueException"),
+    "a bare 400": faults.answer_bare(400),
+    "no such upload": faults.refuse(404, "ResourceNotFoundException", "not found"),
+}
+
+
+@pytest.mark.parametrize("act", AFTER_A_LOST_ANSWER.values(), ids=AFTER_A_LOST_ANSWER.keys())
+def test_whatever_follows_a_lost_answer_to_completion_the_archive_may_be_there(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, act: Act
+) -> None:
+    unlucky = [
+        Fault(CALLS["complete"], faults.lose_the_answer),
+        Fault(CALLS["complete"], act, times=FOREVER, after=1),
+    ]
+    with glacier(tmp_path / "g", *unlucky) as server:
+        end = run("GlacierMPU.py", server, make_file(2 * MIB), "--blocksize", 1)
+        assert end.code == 4, end.err
+        assert "very probably stored" in end.err
+        assert len(archives(server)) == 1
+
+
+@pytest.mark.parametrize("percent", range(6, 100, 12))
+@pytest.mark.parametrize("call", ["initiate", "a block", "complete"])
+def test_an_answer_that_is_cut_anywhere_is_never_taken_for_a_whole_one(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, call: str, percent: int
+) -> None:
+    source = make_file(2 * MIB + 1)
+    cut = Fault(CALLS[call], faults.cut_the_answer_at(percent), times=2)
+    with glacier(tmp_path / "g", cut) as server:
+        end = run("GlacierMPU.py", server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert_one_intact_archive(server, source)
+        (archive,) = (server.folder / "archives").iterdir()
+        assert end.record["archiveId"] == archive.name
+
+
+@BOTH
+def test_an_archive_whose_answer_never_names_its_hash_is_no_lost_one(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """The documentation of the call does not promise that header."""
+    source = make_file(2 * MIB)
+    silent = Fault(CALLS["complete"], faults.leave_the_hash_out, times=FOREVER)
+    with glacier(tmp_path / "g", silent) as server:
+        end = run(script, server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
+def test_an_upload_that_somebody_aborts_before_completion_is_not_called_probably_stored(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    with glacier(tmp_path / "g") as server:
+
+        def abort() -> None:
+            handler_of(server).faults = []
+            client = client_of(server)
+            (upload,) = client.list_multipart_uploads(vaultName=VAULT)["UploadsList"]
+            client.abort_multipart_upload(vaultName=VAULT, uploadId=upload["MultipartUploadId"])
+
+        handler_of(server).faults = [Fault(CALLS["complete"], faults.do(abort))]
+        end = run(script, server, make_file(2 * MIB), "--blocksize", 1)
+        assert end.code == 4, end.err
+        assert "probably stored" not in end.err
+        assert archives(server) == []
+
+
+@BOTH
+def test_an_upload_that_is_gone_as_soon_as_it_was_listed_is_not_begun_again(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """Another run completed it: a new upload would store the file twice."""
+    source = make_file(2 * MIB)
+    with glacier(tmp_path / "g") as server:
+        run("GlacierMPU.py", server, source, "--blocksize", 1, "--finish-upload", "False")
+
+        with RehearsalServer(server.folder, handler=faulty()) as other:
+            done = threading.Thread(target=complete_by_hand, args=(other, source))
+            handler_of(server).faults = [
+                Fault(CALLS["list the blocks"], faults.do(lambda: (done.start(), done.join())))
+            ]
+            end = run(script, server, source, "--resume")
+        assert end.code == 4, end.err
+        assert len(archives(server)) == 1
+        assert uploads_ever(server.folder) == 1
+
+
+def complete_by_hand(server: RehearsalServer, source: Path) -> None:
+    client = client_of(server)
+    (upload,) = client.list_multipart_uploads(vaultName=VAULT)["UploadsList"]
+    with source.open("rb") as file:
+        client.complete_multipart_upload(
+            vaultName=VAULT,
+            uploadId=upload["MultipartUploadId"],
+            archiveSize=str(source.stat().st_size),
+            checksum=calculate_tree_hash(file),
+        )
+
+
+@BOTH
+def test_another_files_upload_of_the_same_comment_is_left_alone(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    first, second = make_file(3 * MIB, "first"), make_file(3 * MIB, "second")
+    second.write_bytes(b"other" + bytes(3 * MIB))
+    with glacier(tmp_path / "g") as server:
+        common = ["--blocksize", 1, "--comment", "weekly"]
+        left = run(script, server, first, *common, "--end", 0, "--finish-upload", "False")
+        end = run(script, server, second, *common, "--resume")
+        assert end.code == 0, end.err
+        assert archives(server) == [second.read_bytes()]
+        assert open_uploads(server) == [left.record["uploadId"]]
+
+
+@BOTH
+def test_a_fault_of_the_program_itself_leaves_the_upload_open_and_names_it(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    script: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("glacier_upload.vault.Vault.send_block", bug)
+    with glacier(tmp_path / "g") as server:
+        end = run(script, server, make_file(2 * MIB), "--blocksize", 1)
+        assert end.code == 3
+        assert "ZeroDivisionError" in end.err
+        assert "Traceback" in end.err
+        assert open_uploads(server) == [end.record["uploadId"]]
+
+
+def test_an_abort_whose_answer_was_lost_has_aborted(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    unlucky = [
+        Fault(CALLS["a block"], faults.answer_bare(503), times=FOREVER),
+        Fault("AbortMultipartUpload", faults.lose_the_answer),
+        Fault(
+            "AbortMultipartUpload",
+            faults.refuse(404, "ResourceNotFoundException", "not found"),
+            times=FOREVER,
+            after=1,
+        ),
+    ]
+    with glacier(tmp_path / "g", *unlucky) as server:
+        end = run("GlacierMPU.py", server, make_file(5), "--retry-minutes", "0.001")
+        assert end.code == 1, end.err
+        assert end.record["status"] == "aborted"
 
 
 @BOTH

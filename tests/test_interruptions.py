@@ -15,7 +15,16 @@ import pytest
 
 from glacier_upload.rehearsal import RehearsalServer
 from tests.conftest import ROOT, VAULT, script_environment
-from tests.faults import FOREVER, Fault, FaultyHandler, do, faulty
+from tests.faults import (
+    FOREVER,
+    Fault,
+    FaultyHandler,
+    answer_bare,
+    cut_before_reading,
+    do,
+    faulty,
+    never_answer,
+)
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -96,6 +105,56 @@ def test_a_signal_ends_a_wait_between_two_tries(
     assert process.returncode == 143
 
 
+@BOTH
+@pytest.mark.parametrize("flags", [["--resume"], ["--upload-id", "some-upload"]], ids=" ".join)
+def test_a_signal_before_the_list_is_there_still_ends_with_the_next_command(
+    make_file: MakeFile, tmp_path: Path, script: str, flags: list[str]
+) -> None:
+    listing = threading.Event()
+    gate = Fault("ListMultipartUploads" if flags == ["--resume"] else "ListParts", do(listing.set))
+    stall = Fault(gate.operation, never_answer)
+    with RehearsalServer(tmp_path / "g", handler=faulty(gate, stall)) as server:
+        server.store.create_vault(VAULT)
+        process = subprocess.Popen(
+            command(script, server, make_file(5), *flags),
+            env=script_environment(server),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert listing.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 130, err
+        assert flags[0] in err.splitlines()[-1]
+
+
+def test_a_signal_while_the_upload_is_aborted_leaves_it_open(
+    make_file: MakeFile, tmp_path: Path
+) -> None:
+    aborting = threading.Event()
+    unlucky = [
+        Fault("UploadMultipartPart", answer_bare(503), times=FOREVER),
+        Fault("AbortMultipartUpload", do(aborting.set)),
+        Fault("AbortMultipartUpload", cut_before_reading, times=FOREVER),
+    ]
+    with RehearsalServer(tmp_path / "g", handler=faulty(*unlucky)) as server:
+        server.store.create_vault(VAULT)
+        process = subprocess.Popen(
+            command("GlacierMPU.py", server, make_file(5), "--retry-minutes", "0.02"),
+            env=script_environment(server),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert aborting.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert out.startswith("upload-id: ")
+
+
 CLOSED = {
     "stdout is a closed pipe": {"stdout": "pipe"},
     "stderr is a closed pipe": {"stderr": "pipe"},
@@ -137,9 +196,12 @@ def test_a_stream_that_goes_away_does_not_stop_an_upload(
         )
         for descriptor in opened:
             os.close(descriptor)
-        _, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
-        assert archives(server) == [source.read_bytes()]
+        (archive,) = (server.folder / "archives").iterdir()
+        assert archive.read_bytes() == source.read_bytes()
+        if len(streams) == 1:
+            assert archive.name in (err if "stdout" in streams else out)
         assert "Exception ignored" not in (err or "")
 
 

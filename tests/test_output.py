@@ -100,7 +100,7 @@ def test_receipts_of_many_processes_at_once_are_all_whole(tmp_path: Path) -> Non
     receipts = tmp_path / "receipts.jsonl"
     code = (
         "import sys; from glacier_upload.receipts import Receipts\n"
-        "receipts = Receipts(sys.argv[1])\n"
+        "receipts = Receipts(sys.argv[1], source_path='README.md')\n"
         "for number in range(40): receipts.append({'number': number, 'filling': 'x' * 20000})"
     )
     many = [
@@ -117,6 +117,14 @@ def test_receipts_that_cannot_be_written_are_refused_before_anything_is_sent(
     ended = upload(server, make_file(5), "--receipts", tmp_path / "no" / "such" / "folder")
     assert ended.code == 2
     assert list((server.folder / "uploads").iterdir()) == []
+
+
+def test_the_file_that_is_uploaded_takes_no_receipts(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(5)
+    assert upload(server, source, "--receipts", source).code == 2
+    assert source.stat().st_size == 5
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -154,6 +154,31 @@ def test_two_runs_at_once_end_in_one_intact_archive(
     assert open_uploads(server) == set()
 
 
+def test_runs_that_begin_at_the_same_moment_share_one_upload(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(8 * MIB + 1)
+    words = [sys.executable, str(ROOT / "GlacierMPUP.py"), "--source-path", str(source)]
+    words += ["--vault", VAULT, "--resume", "--blocksize", "1"]
+    words += ["--endpoint-url", server.endpoint_url]
+    several = [
+        subprocess.Popen(
+            words,
+            env=script_environment(server),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    told = [process.communicate(timeout=60) for process in several]
+    assert {process.returncode for process in several} <= {0, 4}, told
+    # One that starts when another has already finished cannot know of it.
+    held = {path.read_bytes() for path in (server.folder / "archives").iterdir()}
+    assert held == {source.read_bytes()}
+    assert open_uploads(server) == set()
+
+
 def test_resume_and_an_upload_id_contradict_each_other(make_file: MakeFile) -> None:
     ended = run(
         *("GlacierMPU.py", "--source-path", make_file(5), "--vault", "v"),

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import socketserver
+import sqlite3
 import sys
 import threading
 import traceback
@@ -114,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
             return refusal.answer()
         except (ConnectionError, TimeoutError):
             raise
+        except sqlite3.Error as error:
+            return unavailable(f"The rehearsal folder cannot be used: {error}.").answer()
         except Exception:  # noqa: BLE001
             # A fault of the stand-in. The client gets an answer, the developer the reason.
             traceback.print_exc()

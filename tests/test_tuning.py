@@ -1,0 +1,104 @@
+"""The number of slots that auto finds, on lines of arithmetic and a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from glacier_upload.tuning import Tuner
+
+Line = Callable[[int, float], float]  # slots and time -> bytes a second
+
+
+class Run:
+    """A tuner on a line. Above `refuses_above` slots the service answers 408."""
+
+    def __init__(self, line: Line, *, most: int = 32, refuses_above: int = 1000) -> None:
+        self.line, self.refuses_above = line, refuses_above
+        self.now = 0.0
+        self.moved = 0.0
+        self.refusals = 0
+        self.notes: list[str] = []
+        self.tuner = Tuner(
+            most=most, note=self.notes.append, trace=lambda _: None, clock=lambda: self.now
+        )
+        self.slots = self.tuner.slots
+
+    def lasts(self, seconds: float) -> float:
+        """Let time go by, and return the share of the best possible rate that was moved in it."""
+        before, best, end = self.moved, 0.0, self.now + seconds
+        while self.now < end:
+            self.now += 0.2
+            self.moved += 0.2 * self.line(min(self.slots, self.refuses_above), self.now)
+            allowed = range(1, min(16, self.refuses_above) + 1)
+            best += 0.2 * max(self.line(slots, self.now) for slots in allowed)
+            if self.slots > self.refuses_above:
+                self.refusals += 1
+                self.tuner.slow_down()
+            self.slots = self.tuner.tick(busy=self.slots, moved=int(self.moved))
+        return (self.moved - before) / best
+
+
+def capped(*, total: float, each: float) -> Line:
+    return lambda slots, now: min(total, slots * each)
+
+
+LINES: dict[str, Line] = {
+    "100 Mbit/s in all, 1 MB/s a connection": capped(total=12.5e6, each=1e6),
+    "40 MB/s in all, 8 MB/s a connection": capped(total=40e6, each=8e6),
+    "as fast as the machine": capped(total=900e6, each=400e6),
+    "one connection fills it": capped(total=625e3, each=625e3),
+    "halves midway": lambda slots, now: min(12.5e6 if now < 100 else 6.25e6, slots * 1e6),
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
+def test_auto_comes_within_five_percent_of_the_best_number(line: Line) -> None:
+    assert Run(line).lasts(600) >= 0.95
+
+
+def test_auto_comes_within_five_percent_of_the_best_number_that_is_not_refused() -> None:
+    run = Run(capped(total=100e6, each=1e6), refuses_above=6)
+    assert run.lasts(900) >= 0.95
+    assert run.refusals <= 4
+
+
+def test_it_begins_with_two_and_says_once_what_it_settled_at() -> None:
+    run = Run(capped(total=40e6, each=8e6))
+    assert run.slots == 2
+    run.lasts(300)
+    assert len([note for note in run.notes if "at once" in note]) == 1
+
+
+def test_it_never_goes_over_what_it_may_use() -> None:
+    run = Run(lambda slots, now: slots * 1e6, most=5)
+    for _ in range(300):
+        run.lasts(1)
+        assert run.slots <= 5
+    assert run.slots == 5
+
+
+def test_one_storm_of_refusals_halves_once() -> None:
+    run = Run(capped(total=100e6, each=1e6))
+    run.lasts(20)
+    before = run.slots
+    for _ in range(5):
+        run.tuner.slow_down()
+        run.lasts(0.4)
+    assert run.slots == before // 2
+
+
+def test_a_line_that_becomes_faster_is_noticed() -> None:
+    run = Run(lambda slots, now: min(4e6 if now < 100 else 12e6, slots * 1e6))
+    run.lasts(100)
+    assert run.slots < 10
+    run.lasts(600)
+    assert run.slots >= 11
+
+
+def test_a_rate_that_jumps_about_does_not_drive_the_number_up() -> None:
+    jumps = (1.0, 1.02, 0.98, 1.01, 0.99)
+    run = Run(lambda slots, now: 10e6 * jumps[int(now * 5) % len(jumps)])
+    run.lasts(600)
+    assert run.slots <= 4
