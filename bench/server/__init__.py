@@ -1,0 +1,1 @@
+"""A Glacier that discards what it is sent."""
