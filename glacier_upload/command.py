@@ -115,6 +115,12 @@ class _Out:
         self.stderr.line(f"{self._name}: {'; '.join(trouble(error))}")
         return exit_code(outcome, signal=0)
 
+    def story(self, outcome: Outcome, options: Options, *, interrupted: bool) -> None:
+        """Say how it ended to whoever reads stderr."""
+        self.trace(outcome.error)
+        for line in story(outcome, options, interrupted=interrupted):
+            self.stderr.line(line)
+
     def trace(self, error: UploadError | None) -> None:
         """Show where an error comes from, to those who asked for it."""
         if error is not None and (self.verbose or isinstance(error, Unforeseen)):
@@ -195,18 +201,14 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
                 tuner=tuner,
                 let_by=_limit(options, interruption.stop),
             )
-        record = as_record(
-            outcome, options, seconds=time.monotonic() - clock_began, retries=retries.size
-        )
+        seconds = time.monotonic() - clock_began
+        record = as_record(outcome, options, seconds=seconds, retries=retries.size)
         out.result(record, result_lines(outcome))
-        out.trace(outcome.error)
         if receipts is not None and outcome.status is Status.COMPLETED:
-            found_again_by = as_receipt(
-                record, outcome, request, options, region=vault.region, began=began
-            )
-            _keep(found_again_by, receipts, out)
-        for line in story(outcome, options, interrupted=bool(interruption.signal)):
-            out.stderr.line(line)
+            region = vault.region
+            receipt = as_receipt(record, outcome, request, options, region=region, began=began)
+            _keep(receipt, receipts, out)
+        out.story(outcome, options, interrupted=bool(interruption.signal))
     return exit_code(outcome, signal=interruption.signal)
 
 

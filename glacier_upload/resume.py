@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from glacier_upload.answers import Listing, OpenUpload, StoredPart
 from glacier_upload.blocks import MIB, Block, Plan
 from glacier_upload.errors import BadInput, CompletionUnknown, UploadGone
 from glacier_upload.job import Request
 from glacier_upload.treehash import Digest
-from glacier_upload.vault import Listing, OpenUpload, StoredPart, Vault
+from glacier_upload.vault import Vault
 
 # Read from the file for each upload of its description: enough to know the file's own.
 SAMPLED_BLOCKS = 8

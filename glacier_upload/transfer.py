@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from glacier_upload.answers import StoredPart
 from glacier_upload.blocks import Block, Plan
 from glacier_upload.driver import Slots, run_each
 from glacier_upload.errors import HashMismatch, SourceUnreadable, Stopped, UploadError
 from glacier_upload.job import Watcher
 from glacier_upload.source import BlockBody, Source, check_unchanged, digest_block
 from glacier_upload.treehash import Digest, combine
-from glacier_upload.vault import StoredPart, Vault
+from glacier_upload.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from glacier_upload.answers import Listing
 from glacier_upload.archive import Archive
 from glacier_upload.blocks import Block, Plan, as_ranges
 from glacier_upload.driver import Slots, run_alone
@@ -35,7 +36,7 @@ from glacier_upload.source import check_unchanged, digest_block
 from glacier_upload.transfer import Tools, Transfer
 from glacier_upload.treehash import Digest
 from glacier_upload.tuning import Tuner
-from glacier_upload.vault import Listing, Vault
+from glacier_upload.vault import Vault
 
 T = TypeVar("T")
 

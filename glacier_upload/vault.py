@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
+from glacier_upload.answers import (
+    Answers,
+    Listing,
+    OpenUpload,
+    check_whole,
+    is_hash,
+    read_archive,
+    read_part,
+    read_upload,
+    read_upload_id,
+)
 from glacier_upload.archive import Archive
 from glacier_upload.blocks import Block
 from glacier_upload.connection import Address, call_once, connect
@@ -35,32 +43,6 @@ T = TypeVar("T")
 _MOST_PAGES = 2000
 # Signatures are refused when the two clocks differ by more, so the service's times are this exact.
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenUpload:
-    """An upload in progress; `block_size` in bytes."""
-
-    upload_id: str
-    description: str
-    block_size: int
-    created: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """What the vault holds of a block: its size in bytes and its tree hash."""
-
-    size: int
-    tree_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """An open upload, and its stored parts by the offset of their first byte."""
-
-    upload: OpenUpload
-    parts: Mapping[int, StoredPart]
 
 
 class Vault:
@@ -105,7 +87,7 @@ class Vault:
         second.
         """
         since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
-        answers = _Answers()
+        answers = Answers()
 
         def attempt() -> str:
             with answers.watched():
@@ -119,9 +101,7 @@ class Vault:
                     archiveDescription=description,
                     partSize=str(block_size),
                 )
-                _check_whole(re.fullmatch(r".*/([A-Za-z0-9_-]+)", answer["location"]) is not None)
-                _check_whole(answer["location"].endswith(f"/{answer['uploadId']}"))
-                return str(answer["uploadId"])
+                return read_upload_id(answer)
 
         return self._retries.call("initiate the upload", attempt)
 
@@ -139,7 +119,7 @@ class Vault:
                 checksum=tree_hash,
                 body=body,
             )
-            _check_whole(_is_hash(answer["checksum"]))
+            check_whole(is_hash(answer["checksum"]))
             if answer["checksum"] != tree_hash:
                 raise HashMismatch(
                     f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
@@ -152,7 +132,7 @@ class Vault:
         pages = self._pages(
             "list the stored blocks",
             self._client.list_parts,
-            lambda page: (_open_upload(page), list(map(_part, page["Parts"]))),
+            lambda page: (read_upload(page), list(map(read_part, page["Parts"]))),
             wants="Parts",
             uploadId=upload_id,
         )
@@ -166,7 +146,7 @@ class Vault:
         pages = self._pages(
             "list the open uploads",
             self._client.list_multipart_uploads,
-            lambda page: [_open_upload(item) for item in page["UploadsList"]],
+            lambda page: [read_upload(item) for item in page["UploadsList"]],
             wants="UploadsList",
         )
         return [upload for uploads in pages for upload in uploads]
@@ -178,7 +158,7 @@ class Vault:
         Raises CompletionUnknown when the upload is gone and no answer told of an archive,
         ArchiveDiffers, and any other VaultError when the upload is still open.
         """
-        answers = _Answers()
+        answers = Answers()
 
         def attempt() -> Archive:
             with answers.watched():
@@ -189,7 +169,7 @@ class Vault:
                     archiveSize=str(size),
                     checksum=tree_hash,
                 )
-                return _archive(answer, size=size, tree_hash=tree_hash, again=answers.lost)
+                return read_archive(answer, size=size, tree_hash=tree_hash, again=answers.lost)
 
         try:
             archive = self._retries.call("complete the upload", attempt)
@@ -203,7 +183,7 @@ class Vault:
 
     def abort(self, upload_id: str) -> None:
         """Give the upload up; the vault drops its stored blocks."""
-        answers = _Answers()
+        answers = Answers()
 
         def attempt() -> None:
             with answers.watched():
@@ -279,67 +259,3 @@ class Vault:
             if alike and upload.created >= since and not self.list_parts(upload.upload_id).parts:
                 return upload.upload_id
         return None
-
-
-class _Answers:
-    """Whether a call may have done its work in a try whose answer did not come."""
-
-    def __init__(self) -> None:
-        self.lost = False
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Watch one try."""
-        try:
-            yield
-        except VaultError as error:
-            self.lost = self.lost or error.may_have_arrived
-            raise
-
-
-def _archive(answer: Mapping[str, Any], *, size: int, tree_hash: str, again: bool) -> Archive:
-    """Read the answer to a completion. Raises PassingTrouble if it was cut short.
-
-    The documentation of the call does not name the tree hash, though the service sends it. Where it
-    stays away in a repeated answer, too, the service has compared it all the same, to complete.
-    """
-    echoed = answer.get("checksum", tree_hash if again else "")
-    _check_whole(answer["location"].endswith(f"/{answer['archiveId']}") and _is_hash(echoed))
-    return Archive(answer["archiveId"], answer["location"], echoed, size)
-
-
-def _check_whole(is_whole: bool) -> None:  # noqa: FBT001 - reads as what it is
-    """Raise PassingTrouble for headers that end in the middle, which Python takes for whole."""
-    if not is_whole:
-        raise PassingTrouble("the answer was cut short")
-
-
-def _is_hash(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
-
-
-def _open_upload(answer: Mapping[str, Any]) -> OpenUpload:
-    """Raises KeyError, TypeError, ValueError, if the answer is not what the service sends."""
-    return OpenUpload(
-        upload_id=_id(answer["MultipartUploadId"]),
-        description=answer.get("ArchiveDescription", ""),
-        block_size=int(answer["PartSizeInBytes"]),
-        created=_moment(answer["CreationDate"]),
-    )
-
-
-def _part(answer: Mapping[str, Any]) -> tuple[int, StoredPart]:
-    """Return offset and part. Raises, likewise."""
-    first, last = map(int, answer["RangeInBytes"].split("-"))
-    return first, StoredPart(last - first + 1, bytes.fromhex(answer["SHA256TreeHash"]))
-
-
-def _id(text: str) -> str:
-    """Return the id if it is one: it is printed and becomes part of an address."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise ValueError(f"{text!r} is no upload id")
-    return text
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # 3.10 does not read the Z
