@@ -191,7 +191,7 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
             on_retry=on_retry,
             waits=waits,
         )
-        _remark(options, request, display)
+        _remark(request, vault.endpoint_url, display)
         with closing(vault), closing(display):
             outcome = upload(
                 request,
@@ -212,12 +212,12 @@ def _upload(options: Options, request: Request, out: _Out, waits: Waits) -> int:
     return exit_code(outcome, signal=interruption.signal)
 
 
-def _remark(options: Options, request: Request, display: Display) -> None:
-    """Say what the user may not expect of these options."""
+def _remark(request: Request, endpoint_url: str, display: Display) -> None:
+    """Say what the user may not expect."""
     from glacier_upload.service import goes_in_the_clear
 
-    if goes_in_the_clear(options.endpoint_url):
-        display.say(f"warning: the data goes in the clear to {options.endpoint_url}")
+    if goes_in_the_clear(endpoint_url):
+        display.say(f"warning: the data goes in the clear to {endpoint_url}")
     if request.block_size is None and not (request.upload_id or request.resume):
         chosen = request.plan().block_size
         if chosen != PREFERRED_BLOCK:

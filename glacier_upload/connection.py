@@ -21,10 +21,11 @@ from glacier_upload.errors import (
     PassingTrouble,
     TimedOut,
     Unreachable,
+    Untrusted,
     UploadError,
     VaultError,
 )
-from glacier_upload.refusals import RENEW, SIGN_IN, refusal
+from glacier_upload.refusals import RENEW, SIGN_IN, redacted, refusal
 from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
@@ -161,10 +162,12 @@ def _from_botocore(error: aws.BotoCoreError) -> UploadError:
     cause = error.kwargs.get("error")
     if isinstance(cause, UploadError):
         return cause  # from the body's read, wrapped on its way here
-    text, code = str(error), type(error).__name__
+    text, code = redacted(str(error)), type(error).__name__
+    if "Invalid header value" in text:
+        return NotPermitted("a credential holds a line break", code=code, next_step=SIGN_IN)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         next_step = "check the clock, the CA certificates and any proxy of this machine"
-        return NotPermitted(text, code=code, next_step=next_step)
+        return Untrusted(text, code=code, next_step=next_step)
     if isinstance(error, _NOT_CONNECTED):
         return Unreachable(text, code=code)
     if isinstance(error, aws.ReadTimeoutError):

@@ -35,6 +35,8 @@ class Slots:
 
     def resize(self, count: int) -> None:
         """Change the number of slots; those held beyond it are given back when their work ends."""
+        if count == self.count:
+            return
         with self._changed:
             self._free += count - self.count
             self.count = count

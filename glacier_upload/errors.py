@@ -165,6 +165,12 @@ class NotPermitted(Refused):
     every_block_alike = True
 
 
+class Untrusted(NotPermitted):
+    """Whatever answers has no certificate of the service, as a captive portal has none."""
+
+    keeps_upload = True
+
+
 class CredentialsExpired(NotPermitted):
     """Temporary credentials ran out on the way."""
 

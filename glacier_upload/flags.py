@@ -105,8 +105,11 @@ def true_or_false(text: str) -> bool:
 _BYTES_IN = {
     "bit": 1 / 8,
     "kbit": 1e3 / 8,
+    "kbps": 1e3 / 8,
     "Mbit": 1e6 / 8,
+    "Mbps": 1e6 / 8,
     "Gbit": 1e9 / 8,
+    "Gbps": 1e9 / 8,
     "B": 1,
     "kB": 1e3,
     "MB": 1e6,
@@ -119,7 +122,7 @@ _BYTES_IN = {
 
 def rate(text: str) -> int:
     """Read a rate such as 50Mbit or 6MB, and return it in bytes a second, at least 1."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]+)(?:/s|ps)?", text, re.ASCII)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]+)(?:/s)?", text, re.ASCII)
     size = float(match[1]) * _BYTES_IN.get(match[2], 0) if match else 0
     if size < 1:
         raise argparse.ArgumentTypeError(

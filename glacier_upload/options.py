@@ -6,6 +6,7 @@ Knows argparse; calls nothing and reads no file. Whatever is wrong with a flag e
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,10 +20,12 @@ from glacier_upload.errors import BadInput
 class Options:
     """What the command line asks for. Sizes in bytes, block numbers 0-based and inclusive.
 
-    `words` is the command line itself with each value joined to its flag, as in `--vault=photos`.
+    `folder` is where paths begin that are not absolute. `words` is the command line itself, with
+    each value joined to its flag, as in `--vault=photos`.
     """
 
     script: str
+    folder: str
     words: tuple[str, ...]
     source_path: str
     vault: str
@@ -190,7 +193,7 @@ def parse(parser: Parser, arguments: Sequence[str], *, script: str) -> Options:
         # Before 3.13, argparse drops the value -- and passes the empty list on, unread.
         raise BadInput("-- is no value for a flag")
     values.setdefault("threads", None)
-    options = Options(script=script, words=tuple(words), **values)
+    options = Options(script=script, folder=os.getcwd(), words=tuple(words), **values)
     if options.rehearse is not None:
         for flag, value in (
             ("--endpoint-url", options.endpoint_url),

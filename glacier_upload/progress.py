@@ -133,7 +133,8 @@ class LogDisplay(Display):
         then, before = self._samples[0]
         moved = self.meter.size
         rate = (moved - before) / max(self.clock() - then, 1e-6)
-        text = f"{self.done:,} of {self.blocks:,} blocks, {100 * moved // self.size} %"
+        text = f"{self.done:,} of {self.blocks:,} blocks, {as_size(moved)} of {as_size(self.size)}"
+        text += f" ({100 * moved // self.size} %)"
         if self.failures:
             text += f", {self.failures:,} failed"
         if rate > 0:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from glacier_upload.errors import BadInput
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from glacier_upload.filelock import lock
 
 _LOCK_TRIES = 50
 _SECONDS_BETWEEN_TRIES = 0.1
@@ -44,7 +39,7 @@ class Receipts:
         """
         line = json.dumps(receipt).encode() + b"\n"
         with self._opened() as file:
-            _lock(file)
+            _wait_for_lock(file)
             if _ends_in_mid_line(file):
                 line = b"\n" + line
             while line:
@@ -62,23 +57,16 @@ class Receipts:
             os.close(file)
 
 
-def _lock(file: int) -> None:
+def _wait_for_lock(file: int) -> None:
     """Keep other processes out until the file is closed.
 
-    In vain on some network drives, and where the caller holds the lock itself: then the line is
-    appended all the same.
+    In vain where the caller holds the lock itself: then the line is appended all the same.
     """
     for _ in range(_LOCK_TRIES):
-        try:
-            if sys.platform == "win32":
-                os.lseek(file, 0, os.SEEK_SET)
-                msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            time.sleep(_SECONDS_BETWEEN_TRIES)
-        else:
+        os.lseek(file, 0, os.SEEK_SET)  # Windows locks the bytes from here on
+        if lock(file):
             return
+        time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _ends_in_mid_line(file: int) -> bool:

@@ -45,6 +45,9 @@ _PROXY = "something between here and AWS answered; check the proxy or the networ
 _HASH = "the file, this machine's memory or the line changes bytes; check them, then go on"
 
 _LONGEST_MESSAGE = 500
+_SECRETS = re.compile(
+    r"((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value )[^,\s]+", re.I
+)
 
 _BY_CODE: dict[str, tuple[type[VaultError], str]] = {
     "AccessDeniedException": (NotPermitted, _ALLOW),
@@ -102,8 +105,8 @@ def refusal(
 
 
 def redacted(text: str) -> str:
-    """Return the text without what it tells of the request's signature: some refusals echo it."""
-    return re.sub(r"(Signature|Credential)=[^,\s]+", r"\1=(hidden)", text)
+    """Return the text without credentials and signatures: some refusals echo the request."""
+    return _SECRETS.sub(r"\1(hidden)", text)
 
 
 def _meaning(code: str, message: str, status: int) -> tuple[type[VaultError], str]:

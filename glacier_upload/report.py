@@ -9,7 +9,13 @@ import sys
 from datetime import datetime, timezone
 
 from glacier_upload.blocks import MIB, Plan, as_ranges
-from glacier_upload.errors import CompletionUnknown, ExitCode, UploadError, VaultError
+from glacier_upload.errors import (
+    CompletionUnknown,
+    ExitCode,
+    PassingTrouble,
+    UploadError,
+    VaultError,
+)
 from glacier_upload.job import Outcome, Request, Status
 from glacier_upload.options import Options
 from glacier_upload.source import as_moment
@@ -121,9 +127,10 @@ def as_receipt(
         **record,
         "description": outcome.description,
         "vault": options.vault,
-        "accountId": options.account_id,
+        "accountId": str(record["location"]).split("/")[1],
         "region": region,
-        "sourcePath": options.source_path,
+        "rehearsal": options.rehearse,
+        "sourcePath": os.path.join(options.folder, options.source_path),
         "sourceModified": as_moment(request.source.mtime_ns),
         "began": _iso(began),
         "ended": _iso(datetime.now(timezone.utc)),
@@ -166,11 +173,12 @@ def next_command(outcome: Outcome, options: Options) -> str:
     Where blocks beyond the asked range are what is missing, or nothing is, it asks for the whole
     file.
     """
-    dropped = [] if options.resume else ["--upload-id"]
+    by_id = not options.resume or outcome.status is Status.UNKNOWN
+    dropped = ["--upload-id", "--resume"] if by_id else []
     if outcome.status is Status.STORED or not set(outcome.wanted) & set(_asked(outcome, options)):
         dropped += ["--start", "--end", "--finish-upload"]
     words = [sys.executable, options.script, *options.words_without(*dropped)]
-    if not options.resume:
+    if by_id:
         words.append(f"--upload-id={outcome.upload_id}")
     return _from_this_folder(options) + _pasteable(words)
 
@@ -181,7 +189,7 @@ def _from_this_folder(options: Options) -> str:
     if all(path is None or os.path.isabs(path) for path in paths):
         return ""
     change = "cd /d " if os.name == "nt" else "cd "
-    return f"{change}{_pasteable([os.getcwd()])} && "
+    return f"{change}{_pasteable([options.folder])} && "
 
 
 def _pasteable(words: list[str]) -> str:
@@ -239,6 +247,8 @@ def _aborted(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _failed(outcome: Outcome, options: Options) -> list[str]:
+    if isinstance(outcome.error, PassingTrouble):
+        return ["no upload was begun; once the network and the service are back, run this again"]
     return []
 
 
@@ -259,7 +269,7 @@ def _unknown(outcome: Outcome, options: Options) -> list[str]:
         "before uploading again, look for it in the vault's inventory, made about once a day:",
         " ".join(job),
     ]
-    if isinstance(outcome.error, CompletionUnknown) and not outcome.error.gone:
+    if not (isinstance(outcome.error, CompletionUnknown) and outcome.error.gone):
         lines += ["the upload may be open still; this finds out:", next_command(outcome, options)]
     return lines
 

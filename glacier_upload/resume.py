@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,16 +66,15 @@ def find_upload(
     *,
     digest: Callable[[Block], Digest],
     note: Callable[[str], None],
-    seen: set[str],
 ) -> Listing | None:
-    """Return the open upload to go on with, or None; `note` hears why, `seen` gets all ids.
+    """Return the open upload to go on with, or None; `note` hears which and why.
 
     It has the request's description and, where one is asked for, block size, and a sample of what
     it holds is this file's. Among several it is the one that holds most, and of equals the newest.
     """
     digests: dict[tuple[int, int], Digest] = {}
     candidates = []
-    for listing, plan in _fitting(vault, request, note=note, seen=seen):
+    for listing, plan in _fitting(vault, request, note=note):
         candidate = _compared(listing, plan, digest, digests)
         if candidate.compared and not candidate.matching:
             note(
@@ -85,36 +84,15 @@ def find_upload(
         else:
             candidates.append(candidate)
     if not candidates:
-        note(f"no open upload of this file, described as {request.description!r}")
+        note(f"no open upload is described as {request.description!r}; beginning a new one")
         return None
     best = max(candidates, key=lambda candidate: candidate.rank)
     note(_reason(best, among=len(candidates)))
     return best.listing
 
 
-def find_older(
-    vault: Vault, request: Request, upload_id: str, *, but_not: Collection[str]
-) -> Listing | None:
-    """Return the oldest upload like this one that was begun before it, or None.
-
-    `but_not` are those that were there when this run looked. Of runs that begin at the same moment,
-    all but the first find the first one's by this.
-    """
-    like = [
-        upload
-        for upload in vault.list_uploads()
-        if upload.description.strip() == request.description.strip()
-        and upload.upload_id not in but_not
-    ]
-    own = next((upload for upload in like if upload.upload_id == upload_id), None)
-    oldest = min(like, key=lambda upload: (upload.created, upload.upload_id), default=None)
-    if own is None or oldest is None or oldest is own or oldest.block_size != own.block_size:
-        return None
-    return vault.list_parts(oldest.upload_id)
-
-
 def _fitting(
-    vault: Vault, request: Request, *, note: Callable[[str], None], seen: set[str]
+    vault: Vault, request: Request, *, note: Callable[[str], None]
 ) -> list[tuple[Listing, Plan]]:
     """Return the uploads that the file fits, and say of others of its description why not.
 
@@ -123,7 +101,6 @@ def _fitting(
     """
     found = []
     for upload in vault.list_uploads():
-        seen.add(upload.upload_id)
         if upload.description.strip() != request.description.strip():
             continue
         try:

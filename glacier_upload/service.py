@@ -53,9 +53,9 @@ def _rehearsal(folder: Path, options: Options) -> Iterator[Address]:
         )
 
 
-def goes_in_the_clear(endpoint_url: str | None) -> bool:
+def goes_in_the_clear(endpoint_url: str) -> bool:
     """Tell whether anybody on the way to this address can read the data."""
-    parts = urlsplit(endpoint_url or "https:")
+    parts = urlsplit(endpoint_url)
     return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
 

@@ -98,8 +98,7 @@ def digest_block(
     """Read the block once and return both its hashes. Constant memory: one leaf at a time.
 
     `on_read` hears how many bytes each read gave; `forget` drops the block from the page cache
-    afterwards. Raises SourceUnreadable, SourceChanged (the file
-    ends early), Stopped.
+    afterwards. Raises SourceUnreadable, SourceChanged (the file ends early), Stopped.
     """
     try:
         with open(source.path, "rb", buffering=0) as file:

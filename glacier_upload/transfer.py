@@ -18,7 +18,7 @@ from glacier_upload.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the workers of one process share. `ends_run`: whether a block's error ends the run."""
+    """What a run's parts share. `ends_run`: whether a block's error does; `pause` takes seconds."""
 
     vault: Vault
     slots: Slots
@@ -26,6 +26,7 @@ class Tools:
     on_move: Callable[[int], None]
     let_by: Callable[[int], int]
     ends_run: Callable[[UploadError], bool]
+    pause: Callable[[float], object]
 
 
 def upload_block(

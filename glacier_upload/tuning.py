@@ -148,7 +148,7 @@ class Tuner:
     def _settle(self, base: Reading, now: float) -> None:
         """Keep the best number, and test it again after a rest, with one slot more."""
         if self._rest == self._pace.rest:
-            self._note(f"auto: {base.slots} blocks at once, {base.rate / 1e6:.1f} MB/s")
+            self._note(f"auto: {base.slots} blocks at once, {base.rate / (1 << 20):.1f} MiB/s")
         self._use(base.slots, now, wait=self._rest)
         self._rest = min(2 * self._rest, self._pace.longest_rest)
         self._base = self._useless = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -30,8 +31,9 @@ from glacier_upload.errors import (
     UploadGone,
     VaultMissing,
 )
+from glacier_upload.filelock import lock
 from glacier_upload.job import Meter, Outcome, Request, Status, Watcher
-from glacier_upload.resume import find_older, find_upload, plan_to_go_on, stored_blocks
+from glacier_upload.resume import find_upload, plan_to_go_on, stored_blocks
 from glacier_upload.source import check_unchanged, digest_block
 from glacier_upload.transfer import Tools, Transfer
 from glacier_upload.treehash import Digest
@@ -42,6 +44,8 @@ T = TypeVar("T")
 
 # How long the answer to a completion is waited for once the run is to stop, in ticks of the driver.
 _TICKS_OF_PATIENCE = 7
+_LOCK_TRIES = 300
+_SECONDS_BETWEEN_TRIES = 0.2
 
 
 def upload(
@@ -84,6 +88,7 @@ def upload(
         on_move=on_move,
         let_by=let_by,
         ends_run=ends_run,
+        pause=stop.wait,
     )
     try:
         outcome = _Run(request, tools, watcher, workers, readers, tune).to_its_end()
@@ -95,10 +100,7 @@ def upload(
 
 
 class _Run:
-    """One run. `transfer` is there once the upload is open, `completing` once that was sent.
-
-    `seen` are the ids of the uploads that were open when the run looked for its own.
-    """
+    """One run. `transfer` is there once the upload is open, `completing` once that was sent."""
 
     def __init__(
         self,
@@ -121,7 +123,6 @@ class _Run:
         self.description = request.description
         self.transfer: Transfer | None = None
         self.completing = False
-        self.seen: set[str] = set()
 
     def to_its_end(self) -> Outcome:
         try:
@@ -134,8 +135,9 @@ class _Run:
             return self._ended_by(Unforeseen.of(bug))
 
     def _carry_out(self) -> Outcome:
-        listing = self._find()
-        plan, transfer = self._go_on_with(listing) if listing else self._begin()
+        with self._nobody_else_opening():
+            listing = self._find()
+            plan, transfer = self._go_on_with(listing) if listing else self._begin()
         asked = plan.selection(self.request.first, self.request.last)
         transfer.compare(asked, readers=self.readers)
         transfer.send(asked, tick=self._tick_and_tune)
@@ -147,6 +149,23 @@ class _Run:
             return self._outcome(Status.STORED)
         return self._outcome(Status.COMPLETED, archive=self._complete(plan, transfer))
 
+    @contextmanager
+    def _nobody_else_opening(self) -> Iterator[None]:
+        """With `resume`, let no other run on this machine look for the file's upload meanwhile.
+
+        Both would find none and begin one; so the second finds what the first has begun.
+        """
+        if not self.request.resume:
+            yield
+            return
+        with open(self.request.source.path, "rb") as file:
+            for _ in range(_LOCK_TRIES):  # not for ever: the caller may hold this lock itself
+                if lock(file):
+                    break
+                self.tools.pause(_SECONDS_BETWEEN_TRIES)
+                self._tick()
+            yield
+
     def _begin(self) -> tuple[Plan, Transfer]:
         plan = self.request.plan()
         upload_id = self._wait_for(
@@ -154,14 +173,6 @@ class _Run:
                 description=self.request.description, block_size=plan.block_size
             )
         )
-        if self.request.resume:
-            older = self._wait_for(
-                lambda: find_older(self.vault, self.request, upload_id, but_not=self.seen)
-            )
-            if older is not None:
-                self.watcher.note("another run has begun an upload of this file at the same time")
-                self._wait_for(lambda: self.vault.abort(upload_id))
-                return self._go_on_with(older)
         return plan, self._opened(upload_id, plan)
 
     def _find(self) -> Listing | None:
@@ -177,7 +188,6 @@ class _Run:
                 self.request,
                 digest=self._digest,
                 note=self.watcher.note,
-                seen=self.seen,
             )
         )
 
@@ -265,6 +275,8 @@ class _Run:
                 "another run completed it, or it was aborted or expired",
                 sent=False,
             )
+        if self.completing and isinstance(error, Unforeseen):
+            return self._outcome(Status.UNKNOWN, error=error)
         if isinstance(error, CompletionUnknown):
             return self._outcome(Status.UNKNOWN, error=error)
         if isinstance(error, ArchiveDiffers):
@@ -290,7 +302,9 @@ class _Run:
     def _aborted(self, error: UploadError) -> Outcome:
         try:
             self._wait_for(lambda: self.vault.abort(self.upload_id))
-        except (UploadError, Stopped) as refused:
+        except Stopped:
+            return self._outcome(Status.OPEN, error=error)
+        except UploadError as refused:
             self.watcher.note(f"the upload could not be aborted, and stays open: {refused}")
             return self._outcome(Status.OPEN, error=error)
         return self._outcome(Status.ABORTED, error=error)

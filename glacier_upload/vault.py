@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import chain
@@ -74,6 +75,11 @@ class Vault:
     def region(self) -> str:
         """The region that the calls go to."""
         return self._client.meta.region_name
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address that the calls go to."""
+        return self._client.meta.endpoint_url
 
     def close(self) -> None:
         """Close the connections that are at rest."""
@@ -256,6 +262,9 @@ class Vault:
         uploads = sorted(self.list_uploads(), key=lambda upload: upload.created, reverse=True)
         for upload in uploads:
             alike = (upload.description, upload.block_size) == (description.strip(), block_size)
-            if alike and upload.created >= since and not self.list_parts(upload.upload_id).parts:
-                return upload.upload_id
+            if not alike or upload.created < since:
+                continue
+            with suppress(UploadGone):
+                if not self.list_parts(upload.upload_id).parts:
+                    return upload.upload_id
         return None

@@ -28,6 +28,7 @@ from glacier_upload.errors import (
     Throttled,
     TimedOut,
     Unreachable,
+    Untrusted,
     UploadError,
 )
 from glacier_upload.waits import Waits
@@ -253,7 +254,7 @@ def test_a_name_that_is_not_found_is_unreachable(monkeypatch):
 URL = "https://glacier.us-east-1.amazonaws.com"
 CERTIFICATE = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get issuer"
 BOTOCORE = [
-    (aws.SSLError(endpoint_url=URL, error=CERTIFICATE), NotPermitted),
+    (aws.SSLError(endpoint_url=URL, error=CERTIFICATE), Untrusted),
     (aws.SSLError(endpoint_url=URL, error="[SSL] unexpected eof"), PassingTrouble),
     (aws.EndpointConnectionError(endpoint_url=URL), Unreachable),
     (aws.ConnectTimeoutError(endpoint_url=URL), Unreachable),

@@ -34,7 +34,7 @@ MIB = 1 << 20
 MakeFile = Callable[..., Path]
 SCRIPTS = {"GlacierMPU.py": GlacierMPU.build_parser, "GlacierMPUP.py": GlacierMPUP.build_parser}
 BOTH = pytest.mark.parametrize("script", SCRIPTS)
-QUICK = Waits(longest=0.01, connect=2, read=0.5, complete=0.5)
+QUICK = Waits(longest=0.01, connect=2, read=0.4, complete=0.4)
 
 
 @dataclass(frozen=True)
@@ -538,6 +538,35 @@ def test_another_files_upload_of_the_same_comment_is_left_alone(
         assert end.code == 0, end.err
         assert archives(server) == [second.read_bytes()]
         assert open_uploads(server) == [left.record["uploadId"]]
+
+
+def test_a_run_that_knows_nothing_of_its_completion_ends_with_the_command_that_finds_out(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(2 * MIB)
+    unlucky = [
+        Fault(CALLS["complete"], faults.lose_the_answer),
+        Fault(CALLS["complete"], faults.refuse(403, "ExpiredTokenException"), times=99, after=1),
+        Fault(CALLS["list the uploads"], faults.refuse(403, "ExpiredTokenException"), 99, 1),
+    ]
+    with glacier(tmp_path / "g", *unlucky) as server:
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1, "--resume")
+        assert end.code == 4, end.err
+        assert f"--upload-id={end.record['uploadId']}" in end.err.splitlines()[-1]
+        assert "--resume" not in end.err.splitlines()[-1]
+
+
+def test_credentials_that_a_refusal_echoes_are_not_shown(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    echo = "x-amz-security-token:FwoGZX Credential=AKIA/x, Signature=abcdef0123"
+    echoing = Fault(CALLS["initiate"], faults.refuse(403, "SignatureDoesNotMatch", echo))
+    with glacier(tmp_path / "g", echoing) as server:
+        end = run("GlacierMPU.py", server, make_file(5), "--verbose")
+    shown = end.err + json.dumps(end.record)
+    assert "SignatureDoesNotMatch" in shown
+    for secret in ("FwoGZX", "AKIA/x", "abcdef0123"):
+        assert secret not in shown
 
 
 @BOTH

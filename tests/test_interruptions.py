@@ -256,8 +256,8 @@ def assert_little_was_sent_twice(source: Path, killed: int, arrived: int, thread
 
 
 def test_kills_at_any_moment_end_in_one_intact_archive(make_file: MakeFile, tmp_path: Path) -> None:
-    source = make_file(400 * MIB + 7)
-    killed, arrived = killed_and_resumed(tmp_path / "g", source, kills=8, threads=3, seed=1)
+    source = make_file(250 * MIB + 7)
+    killed, arrived = killed_and_resumed(tmp_path / "g", source, kills=6, threads=3, seed=1)
     assert_little_was_sent_twice(source, killed, arrived, 3)
 
 

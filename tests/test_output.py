@@ -92,6 +92,8 @@ def test_a_receipt_tells_all_that_finds_an_archive_again(
     assert receipt["vault"] == VAULT
     assert receipt["region"] == "us-east-1"
     assert receipt["sourcePath"] == str(source)
+    assert receipt["accountId"] == ended.result["location"].split("/")[1]
+    assert receipt["rehearsal"] is None
     assert receipt["sourceModified"][:19] <= receipt["ended"][:19]
     assert list(receipt)[: len(MEMBERS)] == MEMBERS
 

@@ -84,7 +84,7 @@ def test_a_log_of_fast_blocks_has_a_line_every_few_seconds_and_always_the_last()
     said = [int(n) for line in log.lines for n in re.findall(r"block (\d+) is stored", line)]
     assert 4 <= len(said) <= 8
     assert said[-1] == 99
-    assert "100 of 100 blocks, 100 %" in log.lines[-1]
+    assert "100 of 100 blocks, 100.0 MiB of 100.0 MiB (100 %)" in log.lines[-1]
 
 
 def test_a_verbose_log_has_every_block():
@@ -113,7 +113,7 @@ def test_a_line_tells_the_blocks_the_rate_and_the_time_left():
     log.display.begins("send", blocks=100, size=100 * MIB)
     for number in range(10):
         log.sends(number, seconds=10)
-    assert "10 of 100 blocks, 10 %" in log.lines[-1]
+    assert "10 of 100 blocks, 10.0 MiB of 100.0 MiB (10 %)" in log.lines[-1]
     assert "102.4 KiB/s" in log.lines[-1]
     assert "0:15:00 left" in log.lines[-1]
 
@@ -162,7 +162,7 @@ def test_a_second_phase_counts_from_nothing():
     log.sends(0, seconds=9)
     log.display.begins("send", blocks=2, size=2 * MIB)
     log.sends(1, seconds=9)
-    assert "1 of 2 blocks, 50 %" in log.lines[-1]
+    assert "1 of 2 blocks, 1.0 MiB of 2.0 MiB (50 %)" in log.lines[-1]
 
 
 def test_a_retry_is_a_line_that_says_what_happened_and_when_the_next_try_is():

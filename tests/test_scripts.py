@@ -32,7 +32,7 @@ def last_line_of(ended: Ended) -> str:
     return ended.err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("size", [1, MIB - 1, MIB, MIB + 1, 3 * MIB, 7 * MIB + 12345])
+@pytest.mark.parametrize("size", [1, MIB, 7 * MIB + 12345])
 @pytest.mark.parametrize(
     "script",
     [
@@ -253,6 +253,9 @@ BAD_INPUT = {
     "a rehearsal at an address": (["--rehearse", "d", "--profile", "p"], "--profile"),
     "no such profile": (["--profile", "nobody"], "nobody"),
     "no threads": (["--threads", "0"], "'0'"),
+    "too many threads": (["--threads", "1001"], "1,000"),
+    "a rate without a unit": (["--max-bandwidth", "50"], "50Mbit"),
+    "a rate of nothing": (["--max-bandwidth", "0MB"], "50Mbit"),
 }
 
 
@@ -331,6 +334,20 @@ def test_without_credentials_the_message_says_how_to_get_some(make_file: MakeFil
     )
     assert ended.code == 1
     assert "aws configure" in ended.err
+
+
+def test_threads_that_are_found_out_and_a_limited_line_change_no_byte(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(40 * MIB + 3)
+    ended = run(
+        *("GlacierMPUP.py", "--source-path", source, "--vault", VAULT, "--blocksize", 1),
+        *("--threads", "auto", "--max-bandwidth", "20MB", "--verbose"),
+        server=server,
+    )
+    assert ended.code == 0, ended.err
+    assert "slots: 2 " in ended.err
+    assert archive_of(server, ended) == source.read_bytes()
 
 
 @BOTH

@@ -255,7 +255,7 @@ def test_slots_and_bodies_are_given_back(server: RehearsalServer, make_file: Mak
     )
     upload_id = vault.initiate(description="", block_size=MIB)
     tools = transfer.Tools(
-        vault, slots, stop.is_set, lambda _: None, lambda size: size, lambda _: True
+        vault, slots, stop.is_set, lambda _: None, lambda size: size, lambda _: True, stop.wait
     )
     for number in plan.numbers:
         transfer.upload_block(source, upload_id, plan.block(number), tools=tools)
