@@ -47,6 +47,11 @@ class Console:
         except (OSError, ValueError):
             return False
 
+    @property
+    def encoding(self) -> str:
+        """Return the stream's encoding, by which tqdm chooses what its bar is drawn with."""
+        return getattr(self._stream, "encoding", None) or "ascii"
+
     def fileno(self) -> int:
         """Return the stream's descriptor, by which tqdm learns the terminal's width."""
         return -1 if self._stream is None else self._stream.fileno()

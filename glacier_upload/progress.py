@@ -161,7 +161,6 @@ class BarDisplay(Display):
             desc=phase,
             unit="B",
             unit_scale=True,
-            unit_divisor=1024,
             miniters=0,  # draw on a dead line, too, where only the time goes on
             dynamic_ncols=True,
             file=self.console,
