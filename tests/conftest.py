@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +32,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="run the vault's contract on this real vault too: AWS bills it",
     )
+
+
+def pytest_configure() -> None:
+    """Give the scripts a Ctrl-C to hear, also where the suite runs in the background of a shell.
+
+    Such a job has it ignored, and its children would inherit that and, rightly, ignore it too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
