@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,12 @@ class Ended:
         return dict(line.split(": ", 1) for line in self.out.splitlines())
 
 
+def assert_nothing_secret(shown: str) -> None:
+    """Look through all that a script printed: no credential, no signature, whatever the ending."""
+    assert SECRET_KEY not in shown
+    assert not re.search(r"Signature=[0-9a-f]|AWS4-HMAC", shown)
+
+
 def script_environment(server: RehearsalServer | None = None) -> dict[str, str]:
     """Return the environment for a script that talks to this stand-in by `--endpoint-url`."""
     environment = dict(os.environ)
@@ -144,4 +151,5 @@ def run(
         cwd=cwd,
         check=False,
     )
+    assert_nothing_secret(done.stdout + done.stderr)
     return Ended(done.returncode, done.stdout, done.stderr)

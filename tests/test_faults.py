@@ -27,7 +27,7 @@ from glacier_upload.command import main
 from glacier_upload.rehearsal import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
 from glacier_upload.waits import Waits
 from tests import faults
-from tests.conftest import VAULT, client_of
+from tests.conftest import VAULT, assert_nothing_secret, client_of
 from tests.faults import FOREVER, Act, Fault, FaultyHandler, faulty
 
 MIB = 1 << 20
@@ -67,6 +67,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         capsys.readouterr()
         code = main(SCRIPTS[script](), [str(word) for word in words], script=script, waits=waits)
         shown = capsys.readouterr()
+        assert_nothing_secret(shown.out + shown.err)
         return End(code, json.loads(shown.out), shown.err)
 
     return run
