@@ -21,13 +21,14 @@ class Pace:
     settle         after a change and before measuring: a new connection fills the buffers on its
                    way first, and that looks like speed
     window         over which a rate is measured
-    quick          share of both that does at first, where steps are large
+    quick          share of both that does for a glance, while the steps are large
     patience       for slots that have no hashed block yet
     rest           until a settled number is tested again; doubles with each test in vain
     longest_rest   at most
     recover        between two steps up after trouble
     forget         until a number that met trouble may be tried again
     noise          growth of the rate that says nothing
+    clear          times the rate of a glance that needs no second look
     """
 
     settle: float = 0.6
@@ -36,25 +37,29 @@ class Pace:
     patience: float = 8.0
     rest: float = 60.0
     longest_rest: float = 600.0
-    recover: float = 5.0
+    recover: float = 3.0
     forget: float = 900.0
     noise: float = 0.04
+    clear: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Bytes a second that so many slots moved."""
+    """Bytes a second that so many slots moved; a `glance` was a short look."""
 
     slots: int
     rate: float
+    glance: bool
 
 
 class Tuner:
     """Finds the number of slots that fills the line, and follows the line as it changes.
 
-    It climbs while more slots bring more, in doubling strides, halves the interval once they do
-    not, and settles; then it tests one more slot now and then. Trouble halves the number. `tick`
-    belongs to one thread, `slow_down` to all. `trace` hears each number with the rate it moved.
+    It climbs while more slots bring more, in doubling strides with a glance at each. Where that
+    ends it looks closer, as buffers that fill look like speed at a glance, halves the interval down
+    to the fewest slots that bring as much, and settles; then it tests one more slot now and then.
+    Trouble halves the number, or leads back to one that went well a moment ago. `tick` belongs to
+    one thread, `slow_down` to all. `trace` hears each number with the rate it moved.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Tuner:
         self._clock = clock
         self._told = threading.Event()
         self._base: Reading | None = None
+        self._rival: Reading | None = None
         self._useless: int | None = None
         self._stride = self.slots
         self._quick = True
@@ -96,19 +102,24 @@ class Tuner:
         now = self._clock()
         if self._told.is_set():
             self._told.clear()
-            if now >= self._deaf_until:
-                self._halve(now)
+            if now >= self._deaf_until and not self._awaits_surplus(now, busy=busy):
+                self._step_back(now)
         elif now >= self._measure_from:
             rate = self._measured(now, busy=busy, moved=moved)
             if rate is not None:
-                self._judge(Reading(self.slots, rate), now)
+                self._judge(Reading(self.slots, rate, self._quick), now)
         return self.slots
 
+    def _awaits_surplus(self, now: float, *, busy: int) -> bool:
+        """Tell whether blocks of slots given back are still on their way, and meet old trouble."""
+        return busy > self.slots and now - self._changed_at < self._pace.rest
+
     def _measured(self, now: float, *, busy: int, moved: int) -> float | None:
-        """Return the rate once a window is over that began with all slots at work."""
+        """Return the rate once a window is over that began with just these slots at work."""
         share = self._pace.quick if self._quick else 1.0
         if self._armed_at is None:
-            if busy >= self.slots or now - self._changed_at >= self._pace.patience:
+            idle = busy < self.slots and now - self._changed_at < self._pace.patience
+            if not idle and busy <= self.slots:  # more are those that end with their blocks
                 self._armed_at = now
         elif self._window is None:
             if now - self._armed_at >= self._pace.settle * share:
@@ -121,29 +132,47 @@ class Tuner:
     def _judge(self, reading: Reading, now: float) -> None:
         """Take a step on, or back, or settle."""
         self._trace(f"slots: {reading.slots} ({reading.rate / (1 << 20):.1f} MiB/s)")
-        base = self._base
-        if base is None or reading.slots <= base.slots:
-            self._base = reading
-        elif reading.rate > base.rate * (1 + self._pace.noise):
-            self._base = reading
-            self._stride *= 2
-            self._rest = self._pace.rest
+        if self._rival is not None:
+            fewer, more, self._rival = reading, self._rival, None
+            self._weigh(fewer, more, now)
+        elif self._base is None or reading.slots <= self._base.slots:
+            self._step(reading, now)
         else:
-            self._useless = reading.slots
-            self._quick = False
-        self._step(now)
+            self._weigh(self._base, reading, now)
 
-    def _step(self, now: float) -> None:
-        base = self._base or Reading(self.slots, 0.0)
-        top = self._most if now >= self._ceiling_until else min(self._most, self._ceiling)
-        if self._useless is None:
-            following = min(base.slots + self._stride, top)
+    def _weigh(self, fewer: Reading, more: Reading, now: float) -> None:
+        """Go on from the better of the two, where a glance at either is good enough."""
+        grew = more.rate > fewer.rate * (1 + self._pace.noise)
+        ends = not grew or more.slots >= self._top(now)
+        clear = more.rate > fewer.rate * self._pace.clear and not ends
+        if more.glance and ends:
+            self._quick = False
+            self._use(more.slots, now, wait=0.0)
+        elif fewer.glance and not more.glance and not clear:
+            self._rival = more
+            self._use(fewer.slots, now, wait=0.0)
+        elif grew:
+            self._stride *= 1 if self._recovering else 2
+            self._rest = self._pace.rest
+            self._step(more, now)
         else:
-            following = min((base.slots + self._useless) // 2, top)
+            self._useless = more.slots
+            self._step(fewer, now)
+
+    def _step(self, base: Reading, now: float) -> None:
+        """Try more slots than those of this reading, or settle for them."""
+        self._base = base
+        if self._useless is None:
+            following = min(base.slots + self._stride, self._top(now))
+        else:
+            following = min((base.slots + self._useless) // 2, self._top(now))
         if following > base.slots:
             self._use(following, now, wait=self._pace.recover if self._recovering else 0.0)
         else:
             self._settle(base, now)
+
+    def _top(self, now: float) -> int:
+        return self._most if now >= self._ceiling_until else min(self._most, self._ceiling)
 
     def _settle(self, base: Reading, now: float) -> None:
         """Keep the best number, and test it again after a rest, with one slot more."""
@@ -155,19 +184,22 @@ class Tuner:
         self._stride = 1
         self._quick = self._recovering = False
 
-    def _halve(self, now: float) -> None:
-        """Give half of the slots back, and come back one by one, to one below what met trouble."""
+    def _step_back(self, now: float) -> None:
+        """Give half of the slots back, or fewer if more went well; come back one by one.
+
+        What met trouble is not tried again for a while.
+        """
+        good = self._base.slots if self._base and self._base.slots < self.slots else 1
+        slots = max(good, self.slots // 2)
+        self._note(f"auto: too many at once with {self.slots}; {slots} from now on")
         self._ceiling = max(1, self.slots - 1)
         self._ceiling_until = now + self._pace.forget
-        self._note(
-            f"auto: too many at once with {self.slots}; {max(1, self.slots // 2)} from now on"
-        )
-        self._base = self._useless = None
+        self._base = self._rival = self._useless = None
         self._stride = 1
         self._rest = self._pace.rest
         self._quick, self._recovering = False, True
         self._deaf_until = now + self._pace.recover  # to the rest of the same storm
-        self._use(max(1, self.slots // 2), now, wait=self._pace.recover)
+        self._use(slots, now, wait=self._pace.recover)
 
     def _use(self, slots: int, now: float, *, wait: float) -> None:
         self.slots = slots

@@ -89,6 +89,42 @@ def test_one_storm_of_refusals_halves_once() -> None:
     assert run.slots == before // 2
 
 
+def test_refusals_of_blocks_that_were_on_their_way_already_halve_nothing_more() -> None:
+    run = Run(capped(total=100e6, each=1e6))
+    run.lasts(20)
+    before = run.slots
+    for _ in range(100):  # 20 seconds
+        run.now += 0.2
+        run.tuner.slow_down()
+        run.slots = run.tuner.tick(busy=before, moved=int(run.moved))
+    assert run.slots == before // 2
+
+
+def test_a_number_that_went_well_is_come_back_to_after_one_that_did_not() -> None:
+    run = Run(capped(total=100e6, each=1e6), refuses_above=6)
+    numbers = []
+    for _ in range(300):
+        run.lasts(0.2)
+        numbers.append(run.slots)
+    assert numbers[-1] == 6
+    assert numbers.count(7) > 0
+    assert min(numbers[numbers.index(7) :]) == 6
+
+
+def test_a_line_whose_buffers_fill_first_is_not_taken_for_a_fast_one() -> None:
+    run = Run(lambda slots, now: 0)
+    buffered = [0.0]
+
+    def line(slots: int, now: float) -> float:
+        fills = max(0.0, slots * 2.5e6 - buffered[0])  # each connection takes in so much at once
+        buffered[0] += fills
+        return min(12.5e6, slots * 1e6) + fills / 0.2
+
+    run.line = line
+    run.lasts(120)
+    assert 13 <= run.slots <= 16
+
+
 def test_a_line_that_becomes_faster_is_noticed() -> None:
     run = Run(lambda slots, now: min(4e6 if now < 100 else 12e6, slots * 1e6))
     run.lasts(100)
