@@ -68,8 +68,8 @@ def _bars(axes: Axes, section: dict[str, Any], names: list[str], key: str, label
             if not client:
                 continue
             value = client["median"][key]
-            color = _OURS if name == "ours" else _PEER
-            legend = f"{streams} stream{'s' if streams > 1 else ''}" if row == 1 else None
+            color = _OURS if name.startswith("ours") else _PEER
+            legend = f"{streams} stream{'s' if streams > 1 else ''}" if name == "naive" else None
             axes.barh(row + offset, value, 0.36, color=color, alpha=0.6 if streams == 1 else 1,
                       label=legend)  # fmt: skip
             axes.annotate(f"{value:.1f}", (value, row + offset), va="center", fontsize=8,
@@ -172,8 +172,9 @@ def _trace(axes: Axes, scenario: dict[str, Any]) -> None:
     begin = auto["first_byte_seconds"]
     times = [max(0.0, one["seconds"] - begin) for one in auto["trace"]]
     counts = [one["slots"] for one in auto["trace"]]
-    # Each line of the trace is about the time that ends with it.
-    slots.step([0.0, *times], [counts[0], *counts], where="pre", color=_PALE, lw=1.8)
+    # Each line of the trace is about the time that ends with it; the last number, about the rest.
+    times, counts = [0.0, *times, end], [counts[0], *counts, auto["last_slots"] or counts[-1]]
+    slots.step(times, counts, where="pre", color=_PALE, lw=1.8)
     slots.yaxis.set_major_locator(MaxNLocator(integer=True))
     slots.set_ylim(0, max(counts) * 1.3)
     slots.set_ylabel("threads", color=_PALE)

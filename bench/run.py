@@ -127,9 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="shorter runs; also with a --size below 1G"
     )
-    parser.add_argument(
-        "--deep", action="store_true", help="all of 1 to 16 threads, and 16 blocks of 4 GiB at once"
-    )
+    parser.add_argument("--deep", action="store_true", help="every number of threads from 1 to 16")
     parser.add_argument("--draw", action="store_true", help="only draw results.json anew")
     parser.add_argument(
         "--out", type=lambda text: Path(text).resolve(), default=BENCH, help="default: bench/"

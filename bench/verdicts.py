@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MIB = 1 << 20
+GIB = 1 << 30
 PEERS = ("glacier_upload", "awscli", "boto2", "boto2_quiet")
 
 
@@ -68,6 +69,12 @@ def _clients(section: dict[str, Any]) -> Iterator[Verdict]:
             promise = f"{streams} stream(s): at least {wanted} times as fast as the best peer"
             yield Verdict(number, promise, measured, ratio >= wanted)
     yield from _against_the_floor(section, floor)
+    ours, auto = wall(section, "ours-3"), wall(section, "ours_auto-3")
+    if ours and auto:
+        promise = "auto costs a small file at most 5 % more than --threads 3"
+        yield Verdict(
+            "auto", promise, f"{auto / ours - 1:+.1%} ({auto:.2f} s)", auto <= ours * 1.05
+        )
     ours_cpu = section["clients"].get("ours-3")
     if ours_cpu:
         cpu = ours_cpu["median"]["cpu_seconds"]
@@ -75,8 +82,10 @@ def _clients(section: dict[str, Any]) -> Iterator[Verdict]:
         measured = f"{ratio:.2f} times ({cpu:.2f} s against {floor['cpu_seconds']:.2f} s)"
         promise = "CPU at most 1.35 times two SHA-256 passes and one TLS send"
         yield Verdict("3", promise, measured, ratio <= 1.35)
-        promise, measured = "CPU at most 1.9 s a GiB", f"{per_gib:.2f} s a GiB"
-        yield Verdict("3", promise, measured, per_gib <= 1.9)
+        floor_per_gib = floor["cpu_seconds"] * GIB / section["size"]
+        promise = "CPU at most 1.9 s a GiB where those take 1.41 s: for information"
+        measured = f"{per_gib:.2f} s a GiB; here they take {floor_per_gib:.2f} s"
+        yield Verdict("3", promise, measured, None)
 
 
 def _against_the_floor(section: dict[str, Any], floor: dict[str, Any]) -> Iterator[Verdict]:

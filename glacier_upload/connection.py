@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,9 @@ from glacier_upload.waits import Waits
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
+
+# Of a body, read and sent at a time. On a crawling line one piece has to fit the read timeout.
+_PIECE_SIZE = 256 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,7 @@ def connect(
     client.meta.events.register_first(
         "before-call.glacier.UploadMultipartPart", _declare_linear_hash
     )
+    _send_many_records_at_once(client)
     return client, patient_client
 
 
@@ -122,6 +128,25 @@ def _is_the_parsers(error: Exception) -> bool:
     """Tell whether botocore's parser tripped: over JSON that is no object, say."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return any(frame.f_globals.get("__name__") == "botocore.parsers" for frame in frames)
+
+
+def _send_many_records_at_once(client: GlacierClient) -> None:
+    """Hand the TLS records of a whole piece of a body to the socket in one call.
+
+    OpenSSL makes a call for each record of 16 KiB, and these cost as much CPU as the encryption.
+    urllib3's transport, made for TLS inside of TLS, encrypts in memory first. It is put in place of
+    the usual one where botocore keeps its settings, which is no public place: elsewhere, and
+    through a proxy, all goes the usual way.
+    """
+    with suppress(AttributeError, ImportError, KeyError):
+        from urllib3.util.ssltransport import SSLTransport
+
+        endpoint = client._endpoint  # type: ignore[attr-defined]  # noqa: SLF001
+        settings = endpoint.http_session._manager.connection_pool_kw  # noqa: SLF001
+        context = settings["ssl_context"]
+        context.wrap_socket = partial(SSLTransport, ssl_context=context)
+        if "blocksize" in settings:
+            settings["blocksize"] = _PIECE_SIZE
 
 
 def _declare_linear_hash(params: dict[str, Any], **_: Any) -> None:

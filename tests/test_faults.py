@@ -10,6 +10,7 @@ import errno
 import json
 import socket
 import sqlite3
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import trustme
 from botocore.utils import calculate_tree_hash
 
 import GlacierMPU
@@ -78,6 +80,38 @@ def glacier(folder: Path, *unlucky: Fault, **rest: object) -> Iterator[Rehearsal
     with RehearsalServer(folder, handler=faulty(*unlucky), **rest) as server:  # type: ignore[arg-type]
         server.store.create_vault(VAULT)
         yield server
+
+
+@contextmanager
+def glacier_over_tls(
+    folder: Path, *unlucky: Fault, authority: trustme.CA
+) -> Iterator[RehearsalServer]:
+    """The same with a certificate: what users have, and other code than a connection without."""
+    server = RehearsalServer(folder, handler=faulty(*unlucky))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    listener = server._listener
+    listener.socket = context.wrap_socket(
+        listener.socket, server_side=True, do_handshake_on_connect=False
+    )
+    server.endpoint_url = server.endpoint_url.replace("http:", "https:")
+    with server:
+        server.store.create_vault(VAULT)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """Return an authority that the scripts trust."""
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    return authority
 
 
 def handler_of(server: RehearsalServer) -> type[FaultyHandler]:
@@ -162,6 +196,64 @@ def test_passing_trouble_ends_in_one_intact_archive(
     assert end.record["status"] == "completed"
     assert end.record["retries"] >= 1  # type: ignore[operator]
     assert "trying again in" in end.err
+
+
+@pytest.mark.parametrize("call", ["a block", "complete"])
+@pytest.mark.parametrize("fault", PASSING)
+def test_passing_trouble_on_an_encrypted_line_ends_in_one_intact_archive(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    trusted: trustme.CA,
+    call: str,
+    fault: str,
+) -> None:
+    source = make_file(3 * MIB + 1)
+    unlucky = Fault(CALLS[call], PASSING[fault])
+    with glacier_over_tls(tmp_path / "glacier", unlucky, authority=trusted) as server:
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert unlucky.met, "the fault was not met"
+        assert_one_intact_archive(server, source)
+    assert end.record["retries"] >= 1  # type: ignore[operator]
+
+
+@BOTH
+def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_sent(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    authority: trustme.CA,
+    script: str,
+) -> None:
+    source = make_file(MIB)
+    with glacier_over_tls(tmp_path / "glacier", authority=authority) as server:
+        end = run(script, server, source)
+        assert end.code == 1
+        assert "CA certificates" in end.err
+        assert handler_of(server).calls == []
+
+
+def test_a_block_leaves_in_pieces_of_many_tls_records(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    trusted: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces = []
+
+    class Counting(socket.socket):
+        def sendall(self, data: bytes, *flags: int) -> None:
+            pieces.append(len(data))
+            super().sendall(data, *flags)
+
+    source = make_file(4 * MIB)
+    with glacier_over_tls(tmp_path / "glacier", authority=trusted) as server:
+        monkeypatch.setattr(socket, "socket", Counting)
+        assert run("GlacierMPU.py", server, source, "--blocksize", 4).code == 0
+    # One that fails here says that botocore or urllib3 have moved what `connection` looks for.
+    assert len([size for size in pieces if size > MIB // 4]) == 16
 
 
 @BOTH

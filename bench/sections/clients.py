@@ -27,8 +27,15 @@ class Client:
 
 
 def _ours(bench: Bench, _: Server, file: Path, streams: int) -> list[Any]:
-    script = "GlacierMPU" if streams == 1 else "GlacierMPUP"
-    threads = [] if streams == 1 else ["--threads", streams]
+    return _script(bench, file, [] if streams == 1 else ["--threads", streams])
+
+
+def _ours_auto(bench: Bench, _: Server, file: Path, __: int) -> list[Any]:
+    return _script(bench, file, ["--threads", "auto"])
+
+
+def _script(bench: Bench, file: Path, threads: list[Any]) -> list[Any]:
+    script = "GlacierMPUP" if threads else "GlacierMPU"
     block = bench.options.block_size // MIB
     return bench.ours(script, "--source-path", file, "--blocksize", block, *threads)
 
@@ -61,6 +68,7 @@ def _naive(bench: Bench, server: Server, file: Path, streams: int) -> list[Any]:
 
 CLIENTS = (
     Client("ours", "this project", "main", _ours),
+    Client("ours_auto", "this project, --threads auto", "main", _ours_auto, streams=(3,)),
     Client("glacier_upload", "glacier_upload (PyPI)", "glacier_upload", _glacier_upload),
     Client("awscli", "AWS CLI v1, split files", "awscli", _awscli),
     Client("boto2", "boto 2, as it is", "boto", _boto2, most_rounds=1),

@@ -20,8 +20,6 @@ def run(bench: Bench) -> dict[str, Any]:
     middle = 16 if options.quick else 64
     cells += [(middle, count, (count + 1) * middle) for count in threads]
     if not options.quick:
-        cells += [(512, 16, 17 * 512)]
-    if options.deep:
         cells += [(4096, 16, 17 * 4096)]
     found = []
     with bench.server() as server:

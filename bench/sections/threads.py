@@ -15,6 +15,7 @@ from harness.servers import Server
 from sections.scenarios import MB, SCENARIOS, Scenario
 
 _TRACE = re.compile(r"slots: (\d+)(?: \(([\d.,]+) MiB/s\))?")
+_CHANGED = re.compile(r"auto: .*?(\d+) (?:blocks at once|from now on)")
 _TERMINATED = 143
 _MOST_BLOCKS = 10_000
 
@@ -105,8 +106,12 @@ def _run(
     words = ["--source-path", file, "--blocksize", scenario.block_mib, "--threads", threads]
     command = [word for word in bench.ours("GlacierMPUP", *words) if word != "--quiet"]
     trace: list[dict[str, float]] = []
+    last_slots = 0
 
     def on_line(when: float, text: str) -> None:
+        nonlocal last_slots
+        if match := _CHANGED.search(text):
+            last_slots = int(match[1])
         if match := _TRACE.search(text):
             told = float((match[2] or "0").replace(",", ""))
             trace.append({"seconds": when, "slots": int(match[1]), "rate": told * MIB})
@@ -130,7 +135,7 @@ def _run(
     stats = server.stats()
     told |= _summary(stats, scenario, threads=threads, seconds=seconds)
     told["first_byte_seconds"] = stats["series"][0][0] - began if stats["series"] else 0.0
-    told |= {"trace": trace, "cpu_seconds": record["cpu_seconds"]}
+    told |= {"trace": trace, "last_slots": last_slots, "cpu_seconds": record["cpu_seconds"]}
     bench.say(
         f"threads: {scenario.name}, {threads}: {told['settled_rate'] / MB:.1f} MB/s settled, "
         f"{told['refused']} refused, trace of {len(trace)}"
