@@ -87,6 +87,16 @@ def check_unchanged(source: Source) -> None:
         )
 
 
+def reopen(source: Source) -> FileIO:
+    """Open the inspected file for reading. Raises SourceUnreadable."""
+    try:
+        return open(source.path, "rb", buffering=0)
+    except OSError as error:
+        raise SourceUnreadable(
+            f"cannot read {source.path!r}: {_reason(error)}", next_step=_REREAD
+        ) from error
+
+
 def digest_block(
     source: Source,
     block: Block,

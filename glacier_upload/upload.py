@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from glacier_upload.answers import Listing
 from glacier_upload.archive import Archive
-from glacier_upload.blocks import Block, Plan, as_ranges
+from glacier_upload.blocks import Plan, as_ranges
 from glacier_upload.driver import Slots, run_alone
 from glacier_upload.errors import (
     ArchiveDiffers,
@@ -31,12 +29,11 @@ from glacier_upload.errors import (
     UploadGone,
     VaultMissing,
 )
-from glacier_upload.filelock import lock
 from glacier_upload.job import Meter, Outcome, Request, Status, Watcher
-from glacier_upload.resume import find_upload, plan_to_go_on, stored_blocks
-from glacier_upload.source import check_unchanged, digest_block
+from glacier_upload.opening import Opened, open_upload
+from glacier_upload.resume import stored_blocks
+from glacier_upload.source import check_unchanged
 from glacier_upload.transfer import Tools, Transfer
-from glacier_upload.treehash import Digest
 from glacier_upload.tuning import Tuner
 from glacier_upload.vault import Vault
 
@@ -44,8 +41,6 @@ T = TypeVar("T")
 
 # How long the answer to a completion is waited for once the run is to stop, in ticks of the driver.
 _TICKS_OF_PATIENCE = 7
-_LOCK_TRIES = 300
-_SECONDS_BETWEEN_TRIES = 0.2
 
 
 def upload(
@@ -135,10 +130,17 @@ class _Run:
             return self._ended_by(Unforeseen.of(bug))
 
     def _carry_out(self) -> Outcome:
-        with self._nobody_else_opening():
-            listing = self._find()
-            plan, transfer = self._go_on_with(listing) if listing else self._begin()
+        opened = open_upload(
+            self.request,
+            tools=self.tools,
+            workers=self.workers,
+            tick=self._tick,
+            note=self.watcher.note,
+        )
+        plan, transfer = opened.plan, self._into(opened)
         asked = plan.selection(self.request.first, self.request.last)
+        if not opened.is_new:
+            self._tell_what_is_there(transfer, asked)
         transfer.compare(asked, readers=self.readers)
         transfer.send(asked, tick=self._tick_and_tune)
         transfer.raise_failure()
@@ -149,61 +151,24 @@ class _Run:
             return self._outcome(Status.STORED)
         return self._outcome(Status.COMPLETED, archive=self._complete(plan, transfer))
 
-    @contextmanager
-    def _nobody_else_opening(self) -> Iterator[None]:
-        """With `resume`, let no other run on this machine look for the file's upload meanwhile.
-
-        Both would find none and begin one; so the second finds what the first has begun.
-        """
-        if not self.request.resume:
-            yield
-            return
-        with open(self.request.source.path, "rb") as file:
-            for _ in range(_LOCK_TRIES):  # not for ever: the caller may hold this lock itself
-                if lock(file):
-                    break
-                self.tools.pause(_SECONDS_BETWEEN_TRIES)
-                self._tick()
-            yield
-
-    def _begin(self) -> tuple[Plan, Transfer]:
-        plan = self.request.plan()
-        upload_id = self._wait_for(
-            lambda: self.vault.initiate(
-                description=self.request.description, block_size=plan.block_size
-            )
+    def _into(self, opened: Opened) -> Transfer:
+        """Make the transfer into this upload, and tell its id before the first byte is sent."""
+        self.upload_id, self.plan = opened.upload_id, opened.plan
+        self.description = opened.description
+        self.transfer = Transfer(
+            self.request.source,
+            opened.plan,
+            opened.upload_id,
+            tools=self.tools,
+            watcher=self.watcher,
+            workers=self.workers,
+            tick=self._tick,
         )
-        return plan, self._opened(upload_id, plan)
+        self.transfer.stored |= opened.stored
+        self.watcher.opened(opened.upload_id, opened.plan)
+        return self.transfer
 
-    def _find(self) -> Listing | None:
-        """Return the open upload that is to go on, or None where a new one is to begin."""
-        upload_id = self.request.upload_id
-        if upload_id is not None:
-            return self._wait_for(lambda: self.vault.list_parts(upload_id))
-        if not self.request.resume:
-            return None
-        return self._wait_for(
-            lambda: find_upload(
-                self.vault,
-                self.request,
-                digest=self._digest,
-                note=self.watcher.note,
-            )
-        )
-
-    def _digest(self, block: Block) -> Digest:
-        return digest_block(
-            self.request.source, block, stopped=self.tools.stopped, on_read=lambda _: None
-        )
-
-    def _go_on_with(self, listing: Listing) -> tuple[Plan, Transfer]:
-        """Say what the open upload lacks. Raises BadInput if it does not fit the request."""
-        plan = plan_to_go_on(listing.upload, self.request)
-        asked = plan.selection(self.request.first, self.request.last)
-        stored = stored_blocks(listing, plan)
-        transfer = self._opened(listing.upload.upload_id, plan)
-        transfer.stored = stored
-        self.description = listing.upload.description
+    def _tell_what_is_there(self, transfer: Transfer, asked: Sequence[int]) -> None:
         if self.description != self.request.description.strip():
             self.watcher.note(
                 f"the archive keeps the open upload's description: {self.description!r}"
@@ -211,21 +176,6 @@ class _Run:
         missing = transfer.missing(asked)
         if missing:
             self.watcher.note(f"not stored yet, to be sent: {_named(missing)}")
-        return plan, transfer
-
-    def _opened(self, upload_id: str, plan: Plan) -> Transfer:
-        self.upload_id, self.plan = upload_id, plan
-        self.transfer = Transfer(
-            self.request.source,
-            plan,
-            upload_id,
-            tools=self.tools,
-            watcher=self.watcher,
-            workers=self.workers,
-            tick=self._tick,
-        )
-        self.watcher.opened(upload_id, plan)
-        return self.transfer
 
     def _check_the_rest(self, plan: Plan, transfer: Transfer) -> None:
         """Make sure that blocks outside the asked range, too, are stored as the file has them.

@@ -13,7 +13,7 @@ import pytest
 from glacier_upload import transfer
 from glacier_upload.blocks import MIB, Block, Plan
 from glacier_upload.driver import Slots
-from glacier_upload.errors import UploadError
+from glacier_upload.errors import SourceChanged, SourceUnreadable, UploadError
 from glacier_upload.job import Outcome, Request, Status
 from glacier_upload.rehearsal import RehearsalServer
 from glacier_upload.source import Source, inspect
@@ -58,15 +58,16 @@ class Notes:
 
 
 def carry_out(
-    server: RehearsalServer, path: Path, *, watcher: Notes | None = None, **wishes: object
+    server: RehearsalServer, path: Path | Source, *, watcher: Notes | None = None, **wishes: object
 ) -> Outcome:
+    source = path if isinstance(path, Source) else inspect(str(path))
     stop = threading.Event()
     slots = wishes.get("slots", 1)
     assert isinstance(slots, int)
     vault = Vault(
         address_of(server), connections=slots + 1, stop=stop, on_retry=lambda _: None, waits=Waits()
     )
-    request = Request(source=inspect(str(path)), description="test", **wishes)  # type: ignore[arg-type]
+    request = Request(source=source, description="test", **wishes)  # type: ignore[arg-type]
     return upload(request, vault=vault, watcher=watcher or Notes(), stop=stop)
 
 
@@ -97,6 +98,18 @@ def test_each_byte_is_read_once_for_its_digest_and_once_for_sending(
     assert outcome.status is Status.COMPLETED
     assert sum(digested) == 7 * MIB + 11
     assert sum(sent) == 7 * MIB + 11
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_file_that_went_away_at_the_start_is_no_fault_of_the_program(
+    server: RehearsalServer, make_file: MakeFile, *, resume: bool
+) -> None:
+    path = make_file(MIB)
+    source = inspect(str(path))
+    path.unlink()
+    outcome = carry_out(server, source, resume=resume)
+    assert isinstance(outcome.error, SourceChanged | SourceUnreadable)
+    assert "No such file" in outcome.error.message
 
 
 def test_the_bytes_that_the_watcher_hears_of_are_the_files(
