@@ -25,6 +25,7 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
         f"{machine['python']}. {_packages(results)}"
     )
     for title, table in (
+        ("In short", _short(results.get("clients"))),
         ("To reach", _verdicts(results)),
         ("Clients", _clients(results.get("clients"))),
         ("The floor", _floor(results.get("clients"))),
@@ -76,6 +77,29 @@ def _clients(section: dict[str, Any] | None) -> Iterator[str]:
     yield from _table((*head, "read calls", "rounds", "server CPU s"), rows)
     for name, reason in section["skipped"].items():
         yield from ("", f"`{name}` was left out: {reason}")
+
+
+def _short(section: dict[str, Any] | None) -> Iterator[str]:
+    """Yield the table that the README repeats: a row for each client."""
+    if not section or "clients" not in section:
+        return
+    rows = []
+    for name, title in section["titles"].items():
+        one, three = (section["clients"].get(f"{name}-{n}", {}).get("median") for n in (1, 3))
+        if not three:
+            continue
+        row = [title, f"{one['wall_seconds']:.1f}" if one else "", f"{three['wall_seconds']:.1f}"]
+        row += [f"{three['cpu_seconds_per_gib']:.1f}", f"{three['peak_bytes'] / MIB:.0f}"]
+        rows.append([*row, f"{three['read_bytes'] / section['size']:.1f} x"])
+    head = (
+        "client",
+        "1 stream: wall s",
+        "3 streams: wall s",
+        "CPU s a GiB",
+        "peak MiB",
+        "file read",
+    )
+    yield from _table(head, rows)
 
 
 def _client_row(key: str, value: dict[str, Any], section: dict[str, Any]) -> tuple[str, ...]:

@@ -80,3 +80,10 @@ def test_ci_runs_the_commands_of_the_readme(name: str) -> None:
 
 def test_the_copyright_line_is_kept() -> None:
     assert "Copyright Paul Tudor OPREA 2024. Open Source Code." in README.splitlines()
+
+
+def test_the_benchs_table_is_the_one_that_was_measured() -> None:
+    results = (ROOT / "bench" / "results.md").read_text(encoding="utf-8")
+    table = results.partition("## In short\n")[2].partition("\n## ")[0].strip()
+    assert table
+    assert table in section("The bench")

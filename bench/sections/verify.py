@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import floor
-from harness.bench import GIB, MIB, Bench, sparse
+from harness.bench import GIB, MIB, Bench, sparse, warm
 from harness.servers import Server
 
 
@@ -39,6 +39,7 @@ def run(bench: Bench) -> dict[str, Any]:
 
 def _hash_rate(bench: Bench, server: Server, size: int) -> float:
     file = sparse(bench.path("verify"), size)
+    warm(file)
     record = floor.probe(bench, server, "hash-all", path=file, size=size)
     return size / record["wall_seconds"]
 
@@ -50,6 +51,7 @@ def _seconds(bench: Bench, server: Server, size: int) -> float:
     answer = bench.path("verify.json")
     _run(bench, server, [*command, "--finish-upload", "False"], answer)
     upload_id = json.loads(answer.read_text())["uploadId"]
+    warm(file)  # the upload has put it out of the page cache
     seconds = _run(bench, server, [*command, f"--upload-id={upload_id}"], answer)
     told = json.loads(answer.read_text())
     if told["bytesSkipped"] != size or told["bytesSent"]:
