@@ -29,6 +29,7 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
         ("To reach", _verdicts(results)),
         ("Clients", _clients(results.get("clients"))),
         ("The floor", _floor(results.get("clients"))),
+        ("Where the CPU goes", _profile(results.get("profile"))),
         ("Memory", _memory(results.get("memory"))),
         ("Growth", _growth(results.get("growth"))),
         ("Threads", _threads(results.get("threads"))),
@@ -139,6 +140,23 @@ def _floor(section: dict[str, Any] | None) -> Iterator[str]:
         ("3 streams: hash + send, over the cores", f"{floor['three_streams_seconds']:.2f}", ""),
     ]
     yield from _table(("work, the same size", "wall s", "CPU s"), rows)
+
+
+def _profile(section: dict[str, Any] | None) -> Iterator[str]:
+    if not section or "seconds" not in section:
+        return
+    columns = {
+        "ours-3": "`GlacierMPUP.py --threads 3`",
+        "hash": "two SHA-256 passes",
+        "send": "one TLS send",
+    }
+    found = section["seconds"]
+    kinds = sorted(found["ours-3"], key=found["ours-3"].get, reverse=True)
+    rows = [(kind, *(f"{found[name].get(kind, 0):.2f}" for name in columns)) for kind in kinds]
+    rows.append(("together", *(f"{sum(found[name].values()):.2f}" for name in columns)))
+    yield "CPU seconds, by the samples of perf; one run of each, perf's own cost included."
+    yield ""
+    yield from _table(("in", *columns.values()), rows)
 
 
 def _memory(section: dict[str, Any] | None) -> Iterator[str]:

@@ -24,7 +24,7 @@ from harness import environments
 BENCH = Path(__file__).resolve().parent
 SECTIONS = (
     *("clients", "lines", "memory", "disk", "verify", "start"),
-    *("growth", "threads", "bandwidth"),
+    *("growth", "threads", "bandwidth", "profile"),
 )
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 

@@ -83,7 +83,7 @@ def _clients(section: dict[str, Any]) -> Iterator[Verdict]:
         promise = "CPU at most 1.35 times two SHA-256 passes and one TLS send"
         yield Verdict("3", promise, measured, ratio <= 1.35)
         floor_per_gib = floor["cpu_seconds"] * GIB / section["size"]
-        promise = "CPU at most 1.9 s a GiB where those take 1.41 s: for information"
+        promise = "CPU at most 1.9 s a GiB on a machine where those take 1.41 s"
         measured = f"{per_gib:.2f} s a GiB; here they take {floor_per_gib:.2f} s"
         yield Verdict("3", promise, measured, None)
 

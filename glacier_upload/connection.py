@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import partial
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ from glacier_upload.waits import Waits
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
 
-# Of a body, read and sent at a time. On a crawling line one piece has to fit the read timeout.
+# Of a body, read and sent at a time.
 _PIECE_SIZE = 256 << 10
 
 
@@ -131,22 +130,19 @@ def _is_the_parsers(error: Exception) -> bool:
 
 
 def _send_many_records_at_once(client: GlacierClient) -> None:
-    """Hand the TLS records of a whole piece of a body to the socket in one call.
+    """Let blocks leave in large pieces, and the TLS records of a piece in one call.
 
-    OpenSSL makes a call for each record of 16 KiB, and these cost as much CPU as the encryption.
-    urllib3's transport, made for TLS inside of TLS, encrypts in memory first. It is put in place of
-    the usual one where botocore keeps its settings, which is no public place: elsewhere, and
-    through a proxy, all goes the usual way.
+    What is set here lies where botocore keeps its settings, which is no public place: where it is
+    not found, and through a proxy, all goes the usual way.
     """
     with suppress(AttributeError, ImportError, KeyError):
-        from urllib3.util.ssltransport import SSLTransport
+        from glacier_upload.tls import batch_records
 
         endpoint = client._endpoint  # type: ignore[attr-defined]  # noqa: SLF001
         settings = endpoint.http_session._manager.connection_pool_kw  # noqa: SLF001
-        context = settings["ssl_context"]
-        context.wrap_socket = partial(SSLTransport, ssl_context=context)
         if "blocksize" in settings:
             settings["blocksize"] = _PIECE_SIZE
+            batch_records(settings["ssl_context"])
 
 
 def _declare_linear_hash(params: dict[str, Any], **_: Any) -> None:
@@ -173,6 +169,8 @@ def _minutes_behind(service_date: str) -> int:
     return round(behind.total_seconds() / 60)
 
 
+# OpenSSL's word for a certificate that nobody vouches for, and urllib3's for one of another host.
+_UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
 _NOT_CONNECTED = (
     aws.ConnectTimeoutError,
     aws.EndpointConnectionError,
@@ -190,7 +188,7 @@ def _from_botocore(error: aws.BotoCoreError) -> UploadError:
     text, code = redacted(str(error)), type(error).__name__
     if "Invalid header value" in text:
         return NotPermitted("a credential holds a line break", code=code, next_step=SIGN_IN)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+    if isinstance(error, aws.SSLError) and any(sign in text for sign in _UNTRUSTED):
         next_step = "check the clock, the CA certificates and any proxy of this machine"
         return Untrusted(text, code=code, next_step=next_step)
     if isinstance(error, _NOT_CONNECTED):

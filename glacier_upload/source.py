@@ -88,10 +88,11 @@ def check_unchanged(source: Source) -> None:
 
 
 def reopen(source: Source) -> FileIO:
-    """Open the inspected file for reading. Raises SourceUnreadable."""
+    """Open the inspected file for reading. Raises SourceUnreadable, SourceChanged (it is gone)."""
     try:
         return open(source.path, "rb", buffering=0)
     except OSError as error:
+        check_unchanged(source)
         raise SourceUnreadable(
             f"cannot read {source.path!r}: {_reason(error)}", next_step=_REREAD
         ) from error

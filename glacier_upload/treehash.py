@@ -29,10 +29,11 @@ def digest(leaves: Iterable[bytes | memoryview]) -> Digest:
     A leaf is not looked at again once the next is asked for, so the caller may reuse its buffer.
     """
     linear = sha256()
-    nodes = []
+    nodes: list[bytes] = []
     for leaf in leaves:
         linear.update(leaf)
-        nodes.append(sha256(leaf).digest())
+        # Of the first leaf both are the same, which saves blocks of 1 MiB half of the work.
+        nodes.append(sha256(leaf).digest() if nodes else linear.digest())
     return Digest(linear=linear.hexdigest(), tree=combine(nodes))
 
 

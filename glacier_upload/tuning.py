@@ -78,6 +78,7 @@ class Tuner:
         self._pace = pace
         self._clock = clock
         self._told = threading.Event()
+        self._began = False
         self._base: Reading | None = None
         self._rival: Reading | None = None
         self._useless: int | None = None
@@ -100,26 +101,31 @@ class Tuner:
     def tick(self, *, busy: int, moved: int) -> int:
         """Return how many slots there shall be; `busy` hold one, `moved` bytes went by so far."""
         now = self._clock()
+        if not self._began:
+            self._began = True
+            self._told.clear()  # what came before the first block says nothing of blocks
+            self._use(self.slots, now, wait=0.0)
         if self._told.is_set():
             self._told.clear()
-            if now >= self._deaf_until and not self._awaits_surplus(now, busy=busy):
-                self._step_back(now)
+            # Blocks of slots that were given back in trouble may still meet the same.
+            if now >= self._deaf_until and not (self._recovering and busy > self.slots):
+                self._step_back(max(busy, self.slots), now)
         elif now >= self._measure_from:
             rate = self._measured(now, busy=busy, moved=moved)
             if rate is not None:
                 self._judge(Reading(self.slots, rate, self._quick), now)
         return self.slots
 
-    def _awaits_surplus(self, now: float, *, busy: int) -> bool:
-        """Tell whether blocks of slots given back are still on their way, and meet old trouble."""
-        return busy > self.slots and now - self._changed_at < self._pace.rest
-
     def _measured(self, now: float, *, busy: int, moved: int) -> float | None:
         """Return the rate once a window is over that began with just these slots at work."""
         share = self._pace.quick if self._quick else 1.0
         if self._armed_at is None:
-            idle = busy < self.slots and now - self._changed_at < self._pace.patience
-            if not idle and busy <= self.slots:  # more are those that end with their blocks
+            # More than the slots are at work while blocks of slots given back come to their end;
+            # with no more than were measured before there is nothing new to learn.
+            least = self._base.slots + 1 if self._base and self._base.slots < self.slots else 1
+            if now - self._changed_at < self._pace.patience:
+                least = self.slots
+            if least <= busy <= self.slots:
                 self._armed_at = now
         elif self._window is None:
             if now - self._armed_at >= self._pace.settle * share:
@@ -177,22 +183,24 @@ class Tuner:
     def _settle(self, base: Reading, now: float) -> None:
         """Keep the best number, and test it again after a rest, with one slot more."""
         if self._rest == self._pace.rest:
-            self._note(f"auto: {base.slots} blocks at once, {base.rate / (1 << 20):.1f} MiB/s")
+            blocks = "block" if base.slots == 1 else "blocks"
+            self._note(f"auto: {base.slots} {blocks} at once, {base.rate / (1 << 20):.1f} MiB/s")
         self._use(base.slots, now, wait=self._rest)
         self._rest = min(2 * self._rest, self._pace.longest_rest)
         self._base = self._useless = None
         self._stride = 1
         self._quick = self._recovering = False
 
-    def _step_back(self, now: float) -> None:
+    def _step_back(self, met: int, now: float) -> None:
         """Give half of the slots back, or fewer if more went well; come back one by one.
 
-        What met trouble is not tried again for a while.
+        What `met` trouble is not tried again for a while.
         """
-        good = self._base.slots if self._base and self._base.slots < self.slots else 1
-        slots = max(good, self.slots // 2)
-        self._note(f"auto: too many at once with {self.slots}; {slots} from now on")
-        self._ceiling = max(1, self.slots - 1)
+        good = self._base.slots if self._base and self._base.slots < met else 1
+        slots = max(good, met // 2)
+        if slots < met:
+            self._note(f"auto: too many at once with {met}; {slots} from now on")
+        self._ceiling = max(1, met - 1)
         self._ceiling_until = now + self._pace.forget
         self._base = self._rival = self._useless = None
         self._stride = 1

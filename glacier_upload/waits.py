@@ -11,8 +11,8 @@ class Waits:
 
     retry     until a call in which nothing moves any more counts as failed
     longest   between two tries
-    connect   for a connection
-    read      for the next byte of an answer, or for room to send some
+    connect   for a connection, or for room to send more of a body
+    read      for the next byte of an answer
     complete  for the answer to a completion: users saw it lost for archives of 3 TB
     """
 

@@ -167,6 +167,17 @@ def refuse(status: int, code: str, message: str = "as the test wishes", layer: s
     return act
 
 
+def refuse_early(status: int, code: str) -> Act:
+    """Refuse while the body is still coming, and hang up on the rest of it."""
+
+    def act(handler: FaultyHandler, call: Call) -> None:
+        handler.rfile.read(1 << 16)
+        Handler.send(handler, call, Refusal(status, code, "as the test wishes").answer())
+        raise ConnectionResetError
+
+    return act
+
+
 def answer_bare(status: int) -> Act:
     """Answer with a status and no body, as a proxy or a load balancer does."""
 

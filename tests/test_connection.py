@@ -255,6 +255,7 @@ URL = "https://glacier.us-east-1.amazonaws.com"
 CERTIFICATE = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get issuer"
 BOTOCORE = [
     (aws.SSLError(endpoint_url=URL, error=CERTIFICATE), Untrusted),
+    (aws.SSLError(endpoint_url=URL, error="hostname 'a' doesn't match 'b'"), Untrusted),
     (aws.SSLError(endpoint_url=URL, error="[SSL] unexpected eof"), PassingTrouble),
     (aws.EndpointConnectionError(endpoint_url=URL), Unreachable),
     (aws.ConnectTimeoutError(endpoint_url=URL), Unreachable),

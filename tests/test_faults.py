@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -84,12 +85,12 @@ def glacier(folder: Path, *unlucky: Fault, **rest: object) -> Iterator[Rehearsal
 
 @contextmanager
 def glacier_over_tls(
-    folder: Path, *unlucky: Fault, authority: trustme.CA
+    folder: Path, *unlucky: Fault, authority: trustme.CA, host: str = "127.0.0.1"
 ) -> Iterator[RehearsalServer]:
     """The same with a certificate: what users have, and other code than a connection without."""
     server = RehearsalServer(folder, handler=faulty(*unlucky))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert(host).configure_cert(context)
     listener = server._listener
     listener.socket = context.wrap_socket(
         listener.socket, server_side=True, do_handshake_on_connect=False
@@ -218,6 +219,44 @@ def test_passing_trouble_on_an_encrypted_line_ends_in_one_intact_archive(
     assert end.record["retries"] >= 1  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_refusal_before_the_end_of_the_body_is_heard(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    trusted: trustme.CA,
+    *,
+    encrypted: bool,
+) -> None:
+    source = make_file(16 * MIB)
+    refusal = faults.refuse_early(403, "ExpiredTokenException")
+    unlucky = Fault(CALLS["a block"], refusal, times=FOREVER)
+    open_one = partial(glacier_over_tls, authority=trusted) if encrypted else glacier
+    with open_one(tmp_path / "glacier", unlucky) as server:
+        end = run("GlacierMPU.py", server, source, "--retry-minutes", "0.001")
+    assert end.code == 3, end.err
+    assert end.error_code == "ExpiredTokenException"
+    assert end.record["retries"] == 0
+
+
+@BOTH
+def test_a_certificate_for_another_host_ends_the_run_before_anything_is_sent(
+    run: Callable[..., End],
+    make_file: MakeFile,
+    tmp_path: Path,
+    trusted: trustme.CA,
+    script: str,
+) -> None:
+    source = make_file(MIB)
+    with glacier_over_tls(
+        tmp_path / "glacier", authority=trusted, host="glacier.example"
+    ) as server:
+        end = run(script, server, source, "--retry-minutes", 0)
+        assert end.code == 1
+        assert "CA certificates" in end.err
+        assert handler_of(server).calls == []
+
+
 @BOTH
 def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_sent(
     run: Callable[..., End],
@@ -228,7 +267,7 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_s
 ) -> None:
     source = make_file(MIB)
     with glacier_over_tls(tmp_path / "glacier", authority=authority) as server:
-        end = run(script, server, source)
+        end = run(script, server, source, "--retry-minutes", 0)
         assert end.code == 1
         assert "CA certificates" in end.err
         assert handler_of(server).calls == []
@@ -244,15 +283,15 @@ def test_a_block_leaves_in_pieces_of_many_tls_records(
     pieces = []
 
     class Counting(socket.socket):
-        def sendall(self, data: bytes, *flags: int) -> None:
+        def send(self, data: bytes, *flags: int) -> int:
             pieces.append(len(data))
-            super().sendall(data, *flags)
+            return super().send(data, *flags)
 
     source = make_file(4 * MIB)
     with glacier_over_tls(tmp_path / "glacier", authority=trusted) as server:
         monkeypatch.setattr(socket, "socket", Counting)
         assert run("GlacierMPU.py", server, source, "--blocksize", 4).code == 0
-    # One that fails here says that botocore or urllib3 have moved what `connection` looks for.
+    # If this fails, botocore or urllib3 have moved what `connection` looks for.
     assert len([size for size in pieces if size > MIB // 4]) == 16
 
 

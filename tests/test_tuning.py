@@ -93,11 +93,54 @@ def test_refusals_of_blocks_that_were_on_their_way_already_halve_nothing_more() 
     run = Run(capped(total=100e6, each=1e6))
     run.lasts(20)
     before = run.slots
-    for _ in range(100):  # 20 seconds
-        run.now += 0.2
+    for _ in range(100):
+        run.now += 10.0
         run.tuner.slow_down()
         run.slots = run.tuner.tick(busy=before, moved=int(run.moved))
     assert run.slots == before // 2
+
+
+def test_trouble_right_after_a_step_down_is_that_of_the_number_before() -> None:
+    run = Run(capped(total=40e6, each=8e6))
+    before = run.slots
+    while run.slots >= before:  # it climbs, and goes back to look closer at fewer
+        before = run.slots
+        run.lasts(0.2)
+    run.tuner.slow_down()
+    run.now += 0.2
+    run.slots = run.tuner.tick(busy=before, moved=int(run.moved))
+    numbers = []
+    for _ in range(600):
+        run.lasts(1)
+        numbers.append(run.slots)
+    assert max(numbers) < before
+
+
+def test_trouble_before_the_first_block_does_not_slow_the_blocks_down() -> None:
+    run = Run(capped(total=40e6, each=8e6))
+    run.tuner.slow_down()
+    run.lasts(0.2)
+    assert run.slots == 2
+    assert run.notes == []
+
+
+def test_nothing_is_concluded_while_the_slots_wait_for_their_blocks_to_be_hashed() -> None:
+    run = Run(capped(total=40e6, each=8e6))
+    for _ in range(1000):
+        run.now += 0.2
+        run.slots = run.tuner.tick(busy=0, moved=0)
+    assert run.slots == 2
+    assert run.notes == []
+
+
+def test_slots_that_have_no_block_do_not_count_as_tried() -> None:
+    run = Run(capped(total=40e6, each=8e6))
+    for _ in range(1000):
+        run.now += 0.2
+        run.moved += 0.2 * run.line(min(run.slots, 3), run.now)
+        run.slots = run.tuner.tick(busy=min(run.slots, 3), moved=int(run.moved))
+    assert run.slots <= 8
+    assert run.notes == []
 
 
 def test_a_number_that_went_well_is_come_back_to_after_one_that_did_not() -> None:

@@ -14,12 +14,17 @@ _PROBE = Path(__file__).with_name("floor_probe.py")
 PARTS = ("hash", "hash-all", "read", "send")
 
 
-def probe(bench: Bench, server: Server, work: str, *, path: Path, size: int) -> dict[str, float]:
-    """Do one of PARTS once, in a process of its own."""
+def command(bench: Bench, server: Server, work: str, *, path: Path, size: int) -> list[str]:
+    """Return what does one of PARTS once."""
     authority = bench.certificates.authority
     words = [bench.python, _PROBE, path, size, server.port(), authority, work]
+    return [str(word) for word in words]
+
+
+def probe(bench: Bench, server: Server, work: str, *, path: Path, size: int) -> dict[str, float]:
+    """Do one of PARTS once, in a process of its own."""
     done = subprocess.run(
-        [str(word) for word in words],
+        command(bench, server, work, path=path, size=size),
         capture_output=True,
         text=True,
         timeout=600,
