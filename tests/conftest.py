@@ -37,12 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Give the scripts a Ctrl-C to hear, also where the suite runs in the background of a shell.
+    """Give the scripts a Ctrl-C and a hang-up to hear, also in a shell's background or under nohup.
 
-    Such a job has it ignored, and its children would inherit that and, rightly, ignore it too.
+    Such a job has them ignored, and its children would inherit that and, rightly, ignore them too.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    for name, handler in usual.items():
+        number = getattr(signal, name, None)  # Windows knows no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
