@@ -136,11 +136,11 @@ def _send_many_records_at_once(client: GlacierClient) -> None:
     not found, and through a proxy, all goes the usual way.
     """
     with suppress(AttributeError, ImportError, KeyError):
-        from glacier_upload.tls import batch_records
+        from glacier_upload.tls import batch_records, pieces_have_a_size
 
         endpoint = client._endpoint  # type: ignore[attr-defined]  # noqa: SLF001
         settings = endpoint.http_session._manager.connection_pool_kw  # noqa: SLF001
-        if "blocksize" in settings:
+        if pieces_have_a_size():
             settings["blocksize"] = _PIECE_SIZE
             batch_records(settings["ssl_context"])
 

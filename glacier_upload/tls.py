@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from urllib3.poolmanager import PoolKey
 from urllib3.util.ssltransport import SSLTransport
 
 _RECORD_SIZE = 16 << 10
@@ -22,8 +23,9 @@ class BatchingTransport(SSLTransport):
     """TLS over a socket. `send` encrypts all that it is given before any of it leaves."""
 
     # The parent's sends before each read, also when there is nothing to send: on a connection that
-    # the service has closed this fails, and its answer, which is there to be read, is lost. It also
-    # sends a piece under one deadline; here each part of it that the line takes has its own.
+    # the service has closed this fails, and its answer, which is there to be read, is lost. (So it
+    # is with Python's own, where the write that fails counts as an error of the encryption.) It
+    # also sends a piece under one deadline; here each part of it that the line takes has its own.
     def _ssl_io_loop(self, func: Callable[..., Any], *arguments: Any) -> Any:
         given = [argument for argument in arguments if argument is not None]
         while True:
@@ -51,6 +53,11 @@ class BatchingTransport(SSLTransport):
         left = memoryview(self.outgoing.read())
         while left:
             left = left[self.socket.send(left) :]
+
+
+def pieces_have_a_size() -> bool:
+    """Tell whether this urllib3 lets us say how much of a body is read and sent at a time."""
+    return "key_blocksize" in PoolKey._fields
 
 
 def batch_records(context: ssl.SSLContext) -> None:
