@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from io import FileIO
-from typing import IO
 
 if sys.platform == "win32":
     import msvcrt
@@ -12,7 +11,7 @@ else:
     import fcntl
 
 
-def lock(file: IO[bytes] | FileIO | int) -> bool:
+def lock(file: FileIO | int) -> bool:
     """Try to lock the file and tell whether others have to keep out now.
 
     True, too, where there are no locks to be had, as on some network drives and, for a file that is

@@ -117,7 +117,10 @@ class Tuner:
         return self.slots
 
     def _measured(self, now: float, *, busy: int, moved: int) -> float | None:
-        """Return the rate once a window is over that began with just these slots at work."""
+        """Return the rate once a window is over that began with these slots at work.
+
+        After some patience, it may begin with fewer, if these are more than were measured before.
+        """
         share = self._pace.quick if self._quick else 1.0
         if self._armed_at is None:
             # More than the slots are at work while blocks of slots given back come to their end;

@@ -160,7 +160,7 @@ def echo_another_hash(handler: FaultyHandler, call: Call, answer: Answer) -> Non
     Handler.send(handler, call, replace(answer, headers=headers))
 
 
-def refuse(status: int, code: str, message: str = "as the test wishes", layer: str = "") -> Act:
+def refuse(status: int, code: str, message: str = "as the test wishes") -> Act:
     def act(handler: FaultyHandler, call: Call) -> None:
         raise Refusal(status, code, message)
 

@@ -25,18 +25,21 @@ class Run:
         )
         self.slots = self.tuner.slots
 
-    def lasts(self, seconds: float) -> float:
-        """Let time go by, and return the share of the best possible rate that was moved in it."""
+    def lasts(self, seconds: float, *, blocks: int = 1000) -> float:
+        """Let time go by, and return the share of the best possible rate that was moved in it.
+
+        No more than so many `blocks` are there to be sent at once.
+        """
         before, best, end = self.moved, 0.0, self.now + seconds
         while self.now < end:
             self.now += 0.2
-            self.moved += 0.2 * self.line(min(self.slots, self.refuses_above), self.now)
+            self.moved += 0.2 * self.line(min(self.slots, self.refuses_above, blocks), self.now)
             allowed = range(1, min(16, self.refuses_above) + 1)
             best += 0.2 * max(self.line(slots, self.now) for slots in allowed)
             if self.slots > self.refuses_above:
                 self.refusals += 1
                 self.tuner.slow_down()
-            self.slots = self.tuner.tick(busy=self.slots, moved=int(self.moved))
+            self.slots = self.tuner.tick(busy=min(self.slots, blocks), moved=int(self.moved))
         return (self.moved - before) / best
 
 
@@ -126,19 +129,14 @@ def test_trouble_before_the_first_block_does_not_slow_the_blocks_down() -> None:
 
 def test_nothing_is_concluded_while_the_slots_wait_for_their_blocks_to_be_hashed() -> None:
     run = Run(capped(total=40e6, each=8e6))
-    for _ in range(1000):
-        run.now += 0.2
-        run.slots = run.tuner.tick(busy=0, moved=0)
+    run.lasts(200, blocks=0)
     assert run.slots == 2
     assert run.notes == []
 
 
 def test_slots_that_have_no_block_do_not_count_as_tried() -> None:
     run = Run(capped(total=40e6, each=8e6))
-    for _ in range(1000):
-        run.now += 0.2
-        run.moved += 0.2 * run.line(min(run.slots, 3), run.now)
-        run.slots = run.tuner.tick(busy=min(run.slots, 3), moved=int(run.moved))
+    run.lasts(200, blocks=3)
     assert run.slots <= 8
     assert run.notes == []
 
