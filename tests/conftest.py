@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,6 +144,17 @@ def script_environment(server: RehearsalServer | None = None) -> dict[str, str]:
             "AWS_DEFAULT_REGION": REGION,
         }
     return environment
+
+
+def started(words: Sequence[str], server: RehearsalServer) -> subprocess.Popen[str]:
+    """Start a command against this stand-in, with both of its outputs to be read."""
+    return subprocess.Popen(
+        words,
+        env=script_environment(server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def run(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from glacier_upload.rehearsal import RehearsalServer
-from tests.conftest import ROOT, VAULT, script_environment
+from tests.conftest import ROOT, VAULT, script_environment, started
 from tests.faults import (
     FOREVER,
     Fault,
@@ -65,13 +65,7 @@ def test_a_signal_cuts_a_stalled_block_and_leaves_the_upload_open(
     handler = faulty(Fault("UploadMultipartPart", gate, times=FOREVER, after=1))
     with RehearsalServer(tmp_path / "g", handler=handler) as server:
         server.store.create_vault(VAULT)
-        process = subprocess.Popen(
-            command(script, server, source, "--blocksize", 32),
-            env=script_environment(server),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = started(command(script, server, source, "--blocksize", 32), server)
         assert gate.reached.wait(30)
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
@@ -115,13 +109,7 @@ def test_a_signal_before_the_list_is_there_still_ends_with_the_next_command(
     stall = Fault(gate.operation, never_answer)
     with RehearsalServer(tmp_path / "g", handler=faulty(gate, stall)) as server:
         server.store.create_vault(VAULT)
-        process = subprocess.Popen(
-            command(script, server, make_file(5), *flags),
-            env=script_environment(server),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = started(command(script, server, make_file(5), *flags), server)
         assert listing.wait(30)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
@@ -140,12 +128,8 @@ def test_a_signal_while_the_upload_is_aborted_leaves_it_open(
     ]
     with RehearsalServer(tmp_path / "g", handler=faulty(*unlucky)) as server:
         server.store.create_vault(VAULT)
-        process = subprocess.Popen(
-            command("GlacierMPU.py", server, make_file(5), "--retry-minutes", "0.02"),
-            env=script_environment(server),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        process = started(
+            command("GlacierMPU.py", server, make_file(5), "--retry-minutes", "0.02"), server
         )
         assert aborting.wait(60)
         process.send_signal(signal.SIGINT)

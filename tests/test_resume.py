@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glacier_upload.rehearsal import RehearsalServer
-from tests.conftest import ROOT, VAULT, Ended, client_of, run, script_environment
+from tests.conftest import ROOT, VAULT, Ended, client_of, run, started
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -136,16 +135,7 @@ def test_two_runs_at_once_end_in_one_intact_archive(
     partly(server, source, 2)
     words = [sys.executable, str(ROOT / script), "--source-path", str(source), "--vault", VAULT]
     words += ["--resume", "--comment", "mine", "--endpoint-url", server.endpoint_url]
-    both = [
-        subprocess.Popen(
-            words,
-            env=script_environment(server),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    both = [started(words, server) for _ in range(2)]
     told = [process.communicate(timeout=60) for process in both]
     codes = sorted(process.returncode for process in both)
     assert codes in ([0, 0], [0, 4]), told
@@ -161,16 +151,7 @@ def test_runs_that_begin_at_the_same_moment_share_one_upload(
     words = [sys.executable, str(ROOT / "GlacierMPUP.py"), "--source-path", str(source)]
     words += ["--vault", VAULT, "--resume", "--blocksize", "1"]
     words += ["--endpoint-url", server.endpoint_url]
-    several = [
-        subprocess.Popen(
-            words,
-            env=script_environment(server),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
+    several = [started(words, server) for _ in range(3)]
     told = [process.communicate(timeout=60) for process in several]
     assert {process.returncode for process in several} <= {0, 4}, told
     (archive,) = (server.folder / "archives").iterdir()
