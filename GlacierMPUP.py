@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Upload one large file to an Amazon Glacier vault, several blocks at once."""
 
-from glacier_upload.command import run_script
-from glacier_upload.flags import threads
-from glacier_upload.options import Parser, shared_parser
+from glacier_mpu.cli.main import run_script
+from glacier_mpu.cli.options import Parser, shared_parser
+from glacier_mpu.cli.values import threads
 
 
 def build_parser() -> Parser:

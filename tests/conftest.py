@@ -17,9 +17,9 @@ import botocore.loaders
 import botocore.session
 import pytest
 
-from glacier_upload.connection import Address, connect
-from glacier_upload.rehearsal import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
-from glacier_upload.waits import Waits
+from glacier_mpu.rehearsal.server import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
+from glacier_mpu.vault.client import Address, connect
+from glacier_mpu.waits import Waits
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient

@@ -34,7 +34,7 @@ def main() -> None:
 
 def plan_all(size: int, block_size: int) -> int:
     """Make the plan and look at every block."""
-    from glacier_upload.blocks import Plan
+    from glacier_mpu.source.blocks import Plan
 
     plan = Plan(size, block_size)
     return sum(block.size for block in plan.blocks(plan.selection(None, None)))
@@ -42,10 +42,10 @@ def plan_all(size: int, block_size: int) -> int:
 
 def service(url: str, upload_id: str, blocks: int, size: int) -> dict[str, float]:
     """List all parts, and finish."""
-    from glacier_upload.connection import Address
-    from glacier_upload.treehash import combine
-    from glacier_upload.vault import Vault
-    from glacier_upload.waits import Waits
+    from glacier_mpu.source.treehash import combine
+    from glacier_mpu.vault.calls import Vault
+    from glacier_mpu.vault.client import Address
+    from glacier_mpu.waits import Waits
 
     vault = Vault(
         Address(vault="bench", endpoint_url=url),

@@ -1,0 +1,1 @@
+"""One run of a script, from its flags to its exit code. Words for people live only here."""

@@ -1,0 +1,76 @@
+"""The stand-in as a program of its own: `python -m glacier_mpu.rehearsal --dir DIR --port PORT`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM. Exit 0, or 2 if the port or the folder cannot be had."""
+    options = _parser().parse_args(arguments)
+    try:
+        server = RehearsalServer(options.dir, port=options.port)
+    except OSError as error:
+        sys.stderr.write(f"rehearsal: cannot serve {options.dir} on port {options.port}: {error}\n")
+        return 2
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    with server:
+        sys.stdout.write(_greeting(server))
+        sys.stdout.flush()
+        while not stop.wait(0.5):  # a wait without end cannot be interrupted on Windows
+            pass
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m glacier_mpu.rehearsal",
+        description="A strict stand-in for Amazon Glacier on this machine. Nothing leaves it.",
+    )
+    parser.add_argument("--dir", type=Path, required=True, help="folder that keeps the vaults")
+    parser.add_argument("--port", type=_port, default=0, help="default: any free one")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
+
+
+def _greeting(server: RehearsalServer) -> str:
+    """Lines for a person, which are also lines for a shell."""
+    return "\n".join(
+        [
+            f"# endpoint: {server.endpoint_url}",
+            f"# account:  {ACCOUNT_ID}",
+            f"# region:   {REGION}",
+            f"# vaults:   {server.folder}",
+            f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}",
+            f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
+            f"export AWS_DEFAULT_REGION={REGION}",
+            f"export AWS_ENDPOINT_URL_GLACIER={server.endpoint_url}",
+            "# Ctrl-C ends the rehearsal; what is stored stays for the next one.",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,120 @@
+"""What a call says, checked: headers, range, part size, pages. Raises Refusal where it is wrong.
+
+Texts that are not known are our wording, in the pattern of those that are.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from hashlib import sha256
+
+from glacier_mpu.rehearsal.wire import DECIMAL, MIB, Call, invalid, missing
+
+MIN_PART_SIZE = MIB
+MAX_PART_SIZE = 4096 * MIB
+MAX_PARTS = 10_000
+MAX_DESCRIPTION = 1_024
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(\*|[0-9]{1,18})")
+
+
+def header(call: Call, name: str) -> str:
+    """A header that the operation cannot do without."""
+    value = call.headers.get(name.lower(), "")
+    if not value:
+        raise missing(name)
+    return value
+
+
+def query(call: Call, name: str) -> str:
+    """A query parameter, "" if it is absent. Given twice, none of the two can be trusted."""
+    values = [value for key, value in call.query if key == name]
+    if len(values) > 1:
+        raise invalid(f"Invalid {name}: {','.join(values)}")
+    return values[0] if values else ""
+
+
+def limit(call: Call, *, most: int) -> int:
+    """How many items a page may have: 1 to `most`, which is also what no limit means."""
+    if all(name != "limit" for name, _ in call.query):
+        return most
+    text = query(call, "limit")
+    if not DECIMAL.fullmatch(text) or not 1 <= int(text) <= most:
+        raise invalid(f"Invalid limit: {text}. Limit must be between 1 and {most}.")
+    return int(text)
+
+
+def body_size(call: Call) -> int:
+    """Content-Length. The documentation calls it optional and required; it is demanded here."""
+    if call.body_size is None:
+        raise missing("Content-Length")
+    return call.body_size
+
+
+def part_size(call: Call) -> int:
+    """The part size in bytes that an upload is to have: 2^n MiB, 1 MiB to 4 GiB."""
+    text = call.headers.get("x-amz-part-size", "null")
+    size = int(text) if DECIMAL.fullmatch(text) else 0
+    if not MIN_PART_SIZE <= size <= MAX_PART_SIZE or size & (size - 1):
+        raise invalid(
+            f"Invalid part size: {text}. Part size must not be null, must be a power of two "
+            f"and be between {MIN_PART_SIZE} and {MAX_PART_SIZE} bytes."
+        )
+    return size
+
+
+def description(call: Call) -> str | None:
+    """Leading spaces are gone: the service removes them, and header rules the trailing ones."""
+    text = call.headers.get("x-amz-archive-description")
+    if text is None:
+        return None
+    if len(text) > MAX_DESCRIPTION:
+        raise invalid(f"Invalid archive description: longer than {MAX_DESCRIPTION} characters.")
+    if not all(" " <= character <= "~" for character in text):
+        raise invalid("Invalid archive description: only characters 0x20 to 0x7E are allowed.")
+    return text
+
+
+def span(call: Call, part_size: int) -> tuple[int, int]:
+    """First byte and size of a part, from headers that agree with each other and the upload."""
+    text = header(call, "Content-Range")
+    size = body_size(call)
+    found = _RANGE.fullmatch(text)
+    if not found:
+        raise invalid(f"Invalid Content-Range: {text}")
+    first, last = int(found[1]), int(found[2])
+    # A true total instead of * is accepted (a public tool sends it); one that is too small is not.
+    if last < first or (found[3] != "*" and int(found[3]) <= last):
+        raise invalid(f"Invalid Content-Range: {text}")
+    if last - first + 1 != size:
+        raise invalid(f"Content-Range: {text} is incompatible with Content-Length: {size}")
+    if size > part_size or first % part_size:
+        raise invalid(f"Content-Range: {text} is incompatible with part size: {part_size}")
+    number = first // part_size + 1
+    if number > MAX_PARTS:
+        raise invalid(
+            f"This is part number {number} for the current multipart upload. "
+            f"It exceeds the limit of {MAX_PARTS} parts."
+        )
+    return first, size
+
+
+def parts_marker(upload_id: str, first: int) -> str:
+    """50 opaque characters, as in the documentation: where to go on, sealed for this upload."""
+    place = first.to_bytes(8, "big")
+    seal = sha256(place + upload_id.encode()).digest()[:29]
+    return base64.urlsafe_b64encode(place + seal).decode().rstrip("=")
+
+
+def parts_start(call: Call) -> int:
+    """The first byte that a ListParts page is about, from a marker of this very upload."""
+    marker = query(call, "marker")
+    if not marker:
+        return 0
+    try:
+        start = int.from_bytes(base64.urlsafe_b64decode(marker + "==")[:8], "big")
+    except ValueError:
+        start = -1
+    if start < 0 or marker != parts_marker(call.upload_id, start):
+        raise invalid(f"Invalid marker: {marker}")
+    return start

@@ -1,0 +1,124 @@
+"""What the stand-in needs from the disk: a small database, and plain words for its troubles."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from glacier_mpu.rehearsal.wire import unavailable
+
+BUSY_SECONDS = 30.0
+DAY_SECONDS = 86_400
+
+
+@contextmanager
+def disk_trouble() -> Iterator[None]:
+    """Turn what the disk has to say (full, too large, gone) into a 500 with its plain words."""
+    try:
+        yield
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise unavailable(f"The rehearsal folder cannot be used: {text}.") from error
+
+
+def old_files(folder: Path) -> list[Path]:
+    """The files of a folder that nobody wrote to for a day, by the clock of the file system."""
+    found = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process tidies too
+            if path.stat().st_mtime < time.time() - DAY_SECONDS:
+                found.append(path)
+    return found
+
+
+def remove(path: Path) -> None:
+    """Remove a file if that is possible now. Else it is an orphan, and swept another day."""
+    with suppress(OSError):
+        path.unlink()
+
+
+class Database:
+    """An sqlite3 file for many threads and processes: short transactions, write-ahead log.
+
+    Each use borrows a connection of its own from a small stock. The stock matters: when the
+    last connection closes, sqlite folds the whole log back, which costs more than the queries.
+    """
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self.close = weakref.finalize(self, _close_all, self._idle)
+        with _as_os_error(path), self.writing() as db:
+            for statement in schema.split(";"):  # executescript() would end the transaction
+                db.execute(statement)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection in autocommit mode: every statement stands alone."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = self._connect()
+        try:
+            yield db
+        finally:
+            if self.close.alive:
+                self._idle.append(db)
+            else:
+                db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that has the only right to write, from its first statement on."""
+        with self.reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _set_journal(db)
+            db.execute("PRAGMA synchronous=NORMAL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+@contextmanager
+def _as_os_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, f"not usable as a database: {error}", str(path)) from error
+
+
+def _set_journal(db: sqlite3.Connection) -> None:
+    """Write-ahead log. Its first setting does not wait for a second process that sets it too."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+def _close_all(idle: list[sqlite3.Connection]) -> None:
+    while idle:
+        idle.pop().close()

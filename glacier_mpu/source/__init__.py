@@ -1,0 +1,1 @@
+"""What is uploaded, block by block."""

@@ -1,0 +1,1 @@
+"""An upload from its beginning to its end."""

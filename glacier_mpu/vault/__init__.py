@@ -1,0 +1,1 @@
+"""Glacier: its calls, answers and errors, each call retried."""

@@ -1,0 +1,270 @@
+"""The vault's calls, in the uploader's own words, each retried through passing trouble."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from itertools import chain
+from typing import Any, TypeVar
+
+from glacier_mpu.errors import (
+    ArchiveDiffers,
+    CompletionUnknown,
+    HashMismatch,
+    PassingTrouble,
+    Refused,
+    UploadGone,
+    VaultError,
+)
+from glacier_mpu.source.blocks import Block
+from glacier_mpu.source.file import BlockBody
+from glacier_mpu.source.treehash import Digest
+from glacier_mpu.vault.answers import (
+    Answers,
+    Listing,
+    OpenUpload,
+    check_whole,
+    is_hash,
+    read_archive,
+    read_part,
+    read_upload,
+    read_upload_id,
+)
+from glacier_mpu.vault.archive import Archive
+from glacier_mpu.vault.client import Address, call_once, connect
+from glacier_mpu.vault.retry import Retries, Retry
+from glacier_mpu.waits import Waits
+
+T = TypeVar("T")
+
+# 10,000 blocks are 200 pages; of open uploads there may be more.
+_MOST_PAGES = 2000
+# Signatures are refused when the two clocks differ by more, so the service's times are this exact.
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+class Vault:
+    """One vault of one account; safe to use from several threads, with up to `connections` open.
+
+    Every call raises the VaultError that ended it for good, or Stopped once `stop` is set; each try
+    that failed in passing is told to `on_retry`. Raises BadInput if the address makes no sense.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        connections: int,
+        stop: threading.Event,
+        on_retry: Callable[[Retry], None],
+        waits: Waits,
+    ) -> None:
+        self._address = address
+        self._retries = Retries(
+            give_up_seconds=waits.retry,
+            longest_wait_seconds=waits.longest,
+            stop=stop,
+            on_retry=on_retry,
+        )
+        self._client, self._patient_client = connect(address, connections=connections, waits=waits)
+
+    @property
+    def region(self) -> str:
+        """The region that the calls go to."""
+        return self._client.meta.region_name
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address that the calls go to."""
+        return self._client.meta.endpoint_url
+
+    def close(self) -> None:
+        """Close the connections that are at rest."""
+        self._client.close()
+        self._patient_client.close()
+
+    def initiate(self, *, description: str, block_size: int) -> str:
+        """Begin an upload and return its id.
+
+        A lost answer may have left an empty upload behind; that one is used then, instead of a
+        second.
+        """
+        since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
+        answers = Answers()
+
+        def attempt() -> str:
+            with answers.watched():
+                if answers.lost and (
+                    left_behind := self._empty_upload(description, block_size, since)
+                ):
+                    return left_behind
+                answer = self._once(
+                    self._client.initiate_multipart_upload,
+                    wants=("uploadId", "location"),
+                    archiveDescription=description,
+                    partSize=str(block_size),
+                )
+                return read_upload_id(answer)
+
+        return self._retries.call("initiate the upload", attempt)
+
+    def send_block(self, upload_id: str, block: Block, *, digest: Digest, body: BlockBody) -> None:
+        """Store one block, from its first byte in each try, and check the echoed tree hash."""
+        tree_hash = digest.tree.hex()
+
+        def attempt() -> None:
+            body.seek(0)
+            answer = self._once(
+                self._client.upload_multipart_part,
+                wants=("checksum",),
+                uploadId=upload_id,
+                range=f"bytes {block.offset}-{block.last_byte}/*",
+                checksum=tree_hash,
+                body=body,
+            )
+            check_whole(is_hash(answer["checksum"]))
+            if answer["checksum"] != tree_hash:
+                raise HashMismatch(
+                    f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
+                )
+
+        self._retries.call(f"send block {block.number}", attempt, body=body)
+
+    def list_parts(self, upload_id: str) -> Listing:
+        """Return the upload and all its stored parts, 50 a call. Raises UploadGone."""
+        pages = self._pages(
+            "list the stored blocks",
+            self._client.list_parts,
+            lambda page: (read_upload(page), list(map(read_part, page["Parts"]))),
+            wants="Parts",
+            uploadId=upload_id,
+        )
+        uploads, parts = zip(*pages, strict=True)
+        if uploads[0].upload_id != upload_id:
+            raise Refused(f"asked for upload {upload_id}, the vault told of {uploads[0].upload_id}")
+        return Listing(upload=uploads[0], parts=dict(chain.from_iterable(parts)))
+
+    def list_uploads(self) -> list[OpenUpload]:
+        """Return the vault's open uploads, in no particular order."""
+        pages = self._pages(
+            "list the open uploads",
+            self._client.list_multipart_uploads,
+            lambda page: [read_upload(item) for item in page["UploadsList"]],
+            wants="UploadsList",
+        )
+        return [upload for uploads in pages for upload in uploads]
+
+    def complete(self, upload_id: str, *, size: int, tree_hash: str) -> Archive:
+        """Turn the upload into an archive of `size` bytes, and return it.
+
+        A lost answer is asked for by the same call again, which for a while gives the same archive.
+        Raises CompletionUnknown when the upload is gone and no answer told of an archive,
+        ArchiveDiffers, and any other VaultError when the upload is still open.
+        """
+        answers = Answers()
+
+        def attempt() -> Archive:
+            with answers.watched():
+                answer = self._once(
+                    self._patient_client.complete_multipart_upload,
+                    wants=("archiveId", "location"),
+                    uploadId=upload_id,
+                    archiveSize=str(size),
+                    checksum=tree_hash,
+                )
+                return read_archive(answer, size=size, tree_hash=tree_hash, again=answers.lost)
+
+        try:
+            archive = self._retries.call("complete the upload", attempt)
+        except VaultError as error:
+            if isinstance(error, UploadGone) or answers.lost:
+                self._raise_if_gone(upload_id, error, sent=answers.lost)
+            raise
+        if archive.tree_hash != tree_hash:
+            raise ArchiveDiffers(archive, tree_hash)
+        return archive
+
+    def abort(self, upload_id: str) -> None:
+        """Give the upload up; the vault drops its stored blocks."""
+        answers = Answers()
+
+        def attempt() -> None:
+            with answers.watched():
+                self._once(self._client.abort_multipart_upload, uploadId=upload_id)
+
+        try:
+            self._retries.call("abort the upload", attempt)
+        except UploadGone:
+            if not answers.lost:
+                raise
+
+    def _raise_if_gone(self, upload_id: str, error: VaultError, *, sent: bool) -> None:
+        """Raise CompletionUnknown unless the upload is listed: then it has not been completed."""
+        try:
+            if any(upload.upload_id == upload_id for upload in self.list_uploads()):
+                return
+        except VaultError as no_list:
+            raise CompletionUnknown(
+                f"{error.message}; and the open uploads cannot be listed: {no_list.message}",
+                sent=False,
+                gone=False,
+            ) from error
+        raise CompletionUnknown(
+            f"{error.message}; the upload is no longer open", sent=sent
+        ) from error
+
+    def _once(
+        self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any
+    ) -> Mapping[str, Any]:
+        return call_once(
+            method,
+            wants=wants,
+            accountId=self._address.account_id,
+            vaultName=self._address.vault,
+            **parameters,
+        )
+
+    def _pages(
+        self,
+        call: str,
+        method: Callable[..., Any],
+        read: Callable[[Mapping[str, Any]], T],
+        *,
+        wants: str,
+        **parameters: str,
+    ) -> Iterator[T]:
+        """Yield what `read` makes of each page of a list; each is retried by itself."""
+
+        def attempt(marker: str | None) -> tuple[T, str | None]:
+            more = {} if marker is None else {"marker": marker}
+            page = self._once(method, wants=(wants,), **parameters, **more)
+            try:
+                return read(page), page.get("Marker")
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise PassingTrouble(f"the list makes no sense: {error!r}") from error
+
+        marker: str | None = None
+        seen: set[str] = set()
+        while True:
+            items, marker = self._retries.call(call, partial(attempt, marker))
+            yield items
+            if not marker:
+                return
+            if marker in seen or len(seen) >= _MOST_PAGES:
+                raise Refused(f"{call}: the list has no end")
+            seen.add(marker)
+
+    def _empty_upload(self, description: str, block_size: int, since: datetime) -> str | None:
+        """Return the newest upload like this that was begun since then and holds no block yet."""
+        uploads = sorted(self.list_uploads(), key=lambda upload: upload.created, reverse=True)
+        for upload in uploads:
+            alike = (upload.description, upload.block_size) == (description.strip(), block_size)
+            if not alike or upload.created < since:
+                continue
+            with suppress(UploadGone):
+                if not self.list_parts(upload.upload_id).parts:
+                    return upload.upload_id
+        return None

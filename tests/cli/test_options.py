@@ -1,0 +1,275 @@
+"""The flags: every bad input is one message that names what is wrong, and a good one a value."""
+
+from __future__ import annotations
+
+import os
+import string
+import sys
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from glacier_mpu.cli.options import Options, asks_for_json, parse
+from glacier_mpu.cli.values import LONGEST_DESCRIPTION, default_description
+from glacier_mpu.errors import BadInput, ExitCode
+from glacier_mpu.source.blocks import MIB
+from tests.support.kit import script_parser
+
+SERIAL, PARALLEL = "GlacierMPU.py", "GlacierMPUP.py"
+REQUIRED = ("--source-path", "a file.zip", "--vault", "photos")
+PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
+both_scripts = pytest.mark.parametrize("script", [SERIAL, PARALLEL])
+
+
+def options(*arguments: str, script: str = PARALLEL) -> Options:
+    return parse(script_parser(script), [*REQUIRED, *arguments], script=script)
+
+
+BAD = [
+    (["--vault", "my vault"], ["--vault", "' '"]),
+    (["--vault", "photos/2024"], ["--vault", "'/'"]),
+    (["--vault", "ph\u00f6tos"], ["--vault", "'\u00f6'"]),
+    (["--vault", "photos\n"], ["--vault", "'\\n'"]),
+    (["--vault", ""], ["--vault", "255"]),
+    (["--vault", "v" * 256], ["--vault", "255", "256"]),
+    (["--comment", "caf\u00e9"], ["--comment", "4", "'\u00e9'"]),
+    (["--comment", "a\tb"], ["--comment", "2", "'\\t'"]),
+    (["--comment", "a\x7f"], ["--comment", "2", "'\\x7f'"]),
+    (["--comment", "\udcff"], ["--comment", "1", "udcff"]),
+    (["--comment", "c" * 1025], ["--comment", "1,025", "1,024"]),
+    (["--upload-id", "a/b"], ["--upload-id", "a/b"]),
+    (["--upload-id", ""], ["--upload-id", "''"]),
+    (["--upload-id", "abc\n"], ["--upload-id"]),
+    (["--blocksize", "0"], ["--blocksize", "1 and 2"]),
+    (["--blocksize", "-4"], ["--blocksize", "1 and 2"]),
+    (["--blocksize", "3"], ["--blocksize", "2 and 4"]),
+    (["--blocksize", "100"], ["--blocksize", "64 and 128"]),
+    (["--blocksize", "4095"], ["--blocksize", "2048 and 4096"]),
+    (["--blocksize", "8192"], ["--blocksize", "2048 and 4096"]),
+    (["--blocksize", "128MB"], ["--blocksize", "128MB"]),
+    (["--blocksize", "1.5"], ["--blocksize", "1.5"]),
+    (["--blocksize", "\u0661"], ["--blocksize", "\u0661"]),
+    (["--start", "first"], ["--start", "first"]),
+    (["--start", "1.0"], ["--start", "1.0"]),
+    (["--end", ""], ["--end"]),
+    (["--threads", "0"], ["--threads", "'0'"]),
+    (["--threads", "-3"], ["--threads", "'-3'"]),
+    (["--threads", "two"], ["--threads", "'two'"]),
+    (["--threads", "2.5"], ["--threads", "'2.5'"]),
+    (["--finish-upload", "yes"], ["--finish-upload", "yes", "True", "False"]),
+    (["--finish-upload", ""], ["--finish-upload", "True", "False"]),
+    (["--retry-minutes", "-1"], ["--retry-minutes", "-1"]),
+    (["--retry-minutes", "soon"], ["--retry-minutes", "soon"]),
+    (["--retry-minutes", "nan"], ["--retry-minutes", "nan"]),
+    (["--retry-minutes", "inf"], ["--retry-minutes", "inf"]),
+    (["--account-id", "1234"], ["--account-id", "1234", "12"]),
+    (["--endpoint-url", "glacier.example.org"], ["--endpoint-url", "glacier.example.org"]),
+    (["--endpoint-url", "ftp://example.org"], ["--endpoint-url", "ftp://example.org"]),
+    (["--endpoint-url", "http://[::1"], ["--endpoint-url", "http://[::1"]),
+    (["--output", "xml"], ["--output", "xml"]),
+    (["--resume", "--upload-id", "x"], ["--resume", "--upload-id"]),
+    (["--rehearse", "d", "--endpoint-url", "http://h"], ["--rehearse", "--endpoint-url"]),
+    (["--rehearse", "d", "--profile", "p"], ["--rehearse", "--profile"]),
+    (["--quiet", "--verbose"], ["--quiet", "--verbose"]),
+    (["--finish", "True"], ["--finish"]),
+    (["--no-such-flag"], ["--no-such-flag"]),
+    (["stray"], ["stray"]),
+    (["--comment"], ["--comment"]),
+    (["--comment", "--quiet"], ["--comment"]),
+    (["--comment", "-h"], ["--comment"]),
+    (["--comment", "--region", "x"], ["--comment"]),
+    (["--dry-run=yes"], ["--dry-run"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"), BAD, ids=[ascii(" ".join(row[0]))[1:40] for row in BAD]
+)
+def test_bad_input_is_refused_with_the_facts(arguments, facts):
+    with pytest.raises(BadInput) as caught:
+        options(*arguments)
+    assert all(fact in caught.value.message for fact in facts)
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+
+
+@pytest.mark.parametrize("port", ["99999", "abc", "-1"])
+def test_an_endpoint_with_an_impossible_port_is_refused(port):
+    with pytest.raises(BadInput, match=port):
+        options("--endpoint-url", f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0663", " 5"])
+def test_a_block_number_is_written_in_figures(text):
+    with pytest.raises(BadInput):
+        options("--start", text)
+
+
+@pytest.mark.parametrize("missing", ["--source-path", "--vault"])
+@both_scripts
+def test_a_required_flag_that_is_missing_is_named(script, missing):
+    arguments = list(REQUIRED)
+    at = arguments.index(missing)
+    with pytest.raises(BadInput, match=missing):
+        parse(script_parser(script), arguments[:at] + arguments[at + 2 :], script=script)
+
+
+def test_only_the_parallel_script_has_threads():
+    with pytest.raises(BadInput, match="--threads"):
+        options("--threads", "2", script=SERIAL)
+    assert options(script=SERIAL).threads is None
+    assert options().threads == 3
+
+
+@both_scripts
+def test_the_defaults_are_those_of_the_readme(script):
+    made = options(script=script)
+    assert (made.source_path, made.vault, made.comment) == ("a file.zip", "photos", None)
+    assert (made.upload_id, made.block_size, made.first, made.last) == (None, None, None, None)
+    assert (made.finish, made.account_id, made.retry_minutes) == (True, "-", 15.0)
+    assert (made.profile, made.region, made.endpoint_url, made.rehearse) == (None,) * 4
+    assert (made.dry_run, made.quiet, made.verbose, made.resume) == (False,) * 4
+    assert (made.output, made.receipts) == ("text", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value"),
+    [
+        (["--blocksize", "1"], "block_size", MIB),
+        (["--blocksize=4096"], "block_size", 4096 * MIB),
+        (["--start", "0", "--end", "3"], "last", 3),
+        (["--start", "-1"], "first", -1),
+        (["--finish-upload", "FALSE"], "finish", False),
+        (["--finish-upload=true"], "finish", True),
+        (["--threads", "10"], "threads", 10),
+        (["--retry-minutes", "0"], "retry_minutes", 0.0),
+        (["--retry-minutes", "0.5"], "retry_minutes", 0.5),
+        (["--account-id", "-"], "account_id", "-"),
+        (["--account-id", "123456789012"], "account_id", "123456789012"),
+        (["--endpoint-url", "http://127.0.0.1:80"], "endpoint_url", "http://127.0.0.1:80"),
+        (["--vault", "v" * 255], "vault", "v" * 255),
+        (["--vault", "-._A9"], "vault", "-._A9"),
+        (["--comment", PRINTABLE], "comment", PRINTABLE),
+        (["--comment", "c" * 1024], "comment", "c" * 1024),
+        (["--comment", ""], "comment", ""),
+        (["--comment", "--start=3"], "comment", "--start=3"),
+        (["--comment=--quiet"], "comment", "--quiet"),
+        (["--comment=-h"], "comment", "-h"),
+        (["--upload-id", "-starts-so"], "upload_id", "-starts-so"),
+        (["--upload-id=--twice"], "upload_id", "--twice"),
+        (["--upload-id", "--twice"], "upload_id", "--twice"),
+        (["--region", "eu-west-1"], "region", "eu-west-1"),
+        (["--source-path", r"C:\My Files\a b.zip"], "source_path", r"C:\My Files\a b.zip"),
+        (["--source-path", "-"], "source_path", "-"),
+        (["--vault", "first", "--vault", "last"], "vault", "last"),
+    ],
+    ids=lambda value: " ".join(value)[:32] if isinstance(value, list) else "",
+)
+def test_a_good_value_arrives(arguments, field, value):
+    assert getattr(options(*arguments), field) == value
+
+
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("flag", ["--comment", "--region"])
+def test_two_hyphens_are_a_value_or_refused_but_never_dropped(flag, joined):
+    words = [f"{flag}=--"] if joined else [flag, "--"]
+    if sys.version_info < (3, 13):
+        with pytest.raises(BadInput):
+            options(*words)
+    else:
+        assert getattr(options(*words), flag[2:]) == "--"
+
+
+# What is a flag itself is a value only when it is joined to its own flag.
+FLAGS = {"--", *script_parser(PARALLEL)._option_string_actions}
+
+
+@given(upload_id=st.text(string.ascii_letters + string.digits + "_-", min_size=2, max_size=92))
+def test_any_upload_id_arrives_and_the_next_command_says_it_again(upload_id):
+    assume(upload_id not in FLAGS)
+    made = options("--upload-id", upload_id)
+    assert made.upload_id == upload_id
+    again = parse(script_parser(PARALLEL), made.words, script=PARALLEL)
+    assert again == made
+
+
+@given(comment=st.text(PRINTABLE).filter(lambda text: text != "--"))
+def test_any_comment_comes_through_the_words_unchanged(comment):
+    made = options(f"--comment={comment}")
+    assert made.comment == comment
+    assert parse(script_parser(PARALLEL), made.words, script=PARALLEL) == made
+
+
+def test_words_without_a_flag_are_all_the_others_however_it_was_written():
+    made = options("--start", "2", "--end=4", "--upload-id=x", "--quiet", "--comment", "--end=9")
+    assert made.words_without("--start", "--end", "--upload-id") == [
+        "--source-path=a file.zip",
+        "--vault=photos",
+        "--quiet",
+        "--comment=--end=9",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--output", "json", "--blocksize", "3"], True),
+        (["--no-such-flag", "--output=json"], True),
+        (["--output", "text"], False),
+        (["--output"], False),
+        ([], False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_whether_json_is_wanted_is_known_though_the_rest_is_wrong(arguments, wanted):
+    assert asks_for_json(arguments) is wanted
+
+
+@both_scripts
+@pytest.mark.parametrize(("flag", "fact"), [("--help", "--finish-upload"), ("--version", ".")])
+def test_help_and_version_go_to_stdout_and_exit_0(script, flag, fact, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(script_parser(script), [flag], script=script)
+    assert caught.value.code == 0
+    said = capsys.readouterr()
+    assert fact in said.out
+    assert script in said.out
+    assert said.err == ""
+
+
+# -- the description of those who give none
+
+
+@pytest.mark.parametrize(
+    ("path", "description"),
+    [
+        ("a b.zip", "Archive for a b.zip"),
+        (r"C:\My Files\a.zip", r"Archive for C:\My Files\a.zip"),
+        ("100%.zip", "Archive for 100%.zip"),
+        ("na\u00efve", "Archive for na%C3%AFve"),
+        ("\u65e5", "Archive for %E6%97%A5"),
+        ("tab\there", "Archive for tab%09here"),
+        ("line\n", "Archive for line%0A"),
+        ("del\x7f", "Archive for del%7F"),
+        ("caf\udce9", "Archive for caf%E9"),
+        ("p" * 2000, "Archive for " + "p" * 1012),
+    ],
+    ids=ascii,
+)
+def test_the_default_description_names_the_path(path, description):
+    assert default_description(path) == description
+
+
+@given(path=st.binary(max_size=400).map(os.fsdecode))
+def test_any_path_makes_a_description_that_glacier_takes_and_that_can_be_read_back(path):
+    description = default_description(path)
+    assert len(description) <= LONGEST_DESCRIPTION
+    assert set(description) <= set(PRINTABLE)
+    if "%" not in path and len(description) < LONGEST_DESCRIPTION:
+        assert unquote_to_bytes(description) == b"Archive for " + os.fsencode(path)
+
+
+def test_a_comment_is_the_description_even_when_it_is_empty():
+    assert options("--comment", "").description == ""
+    assert options().description == "Archive for a file.zip"

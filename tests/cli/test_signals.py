@@ -1,0 +1,104 @@
+"""Signals: one asks to stop, two end the process, ignored ones stay ignored."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from glacier_mpu.cli.signals import Interruption
+from tests.support.kit import ROOT
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+each_signal = pytest.mark.parametrize("name", NAMES)
+
+
+@each_signal
+def test_the_first_signal_sets_stop_and_is_remembered(name):
+    number = getattr(signal, name)
+    with Interruption() as interruption:
+        assert (interruption.stop.is_set(), interruption.signal) == (False, 0)
+        signal.raise_signal(number)
+        assert (interruption.stop.is_set(), interruption.signal) == (True, number)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_afterwards_every_handler_is_the_one_from_before(interrupted):
+    before = [signal.getsignal(getattr(signal, name)) for name in NAMES]
+    with Interruption():
+        assert [signal.getsignal(getattr(signal, name)) for name in NAMES] != before
+        if interrupted:
+            signal.raise_signal(signal.SIGTERM)
+    assert [signal.getsignal(getattr(signal, name)) for name in NAMES] == before
+
+
+def test_handlers_come_back_when_the_run_raises():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ValueError, match="no"), Interruption():
+        raise ValueError("no")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@each_signal
+def test_a_signal_that_was_ignored_stays_ignored(name):
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(number)
+            assert not interruption.stop.is_set()
+            other = signal.SIGTERM if number != signal.SIGTERM else signal.SIGINT
+            signal.raise_signal(other)
+            assert interruption.signal == other
+            signal.raise_signal(number)  # still ignored: the second one of the others ends it
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def ended(program: str, *, ignoring: int | None = None) -> subprocess.CompletedProcess:
+    def ignore() -> None:
+        if ignoring is not None:
+            signal.signal(ignoring, signal.SIG_IGN)
+
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        preexec_fn=ignore,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+TWICE = """
+import signal
+from glacier_mpu.cli.signals import Interruption
+with Interruption() as interruption:
+    signal.raise_signal(signal.{first})
+    print(interruption.signal, flush=True)
+    signal.raise_signal(signal.{second})
+    print("still here", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(name, name) for name in NAMES] + [("SIGINT", "SIGTERM"), ("SIGHUP", "SIGINT")],
+)
+def test_the_second_signal_ends_the_process_without_a_word(first, second):
+    done = ended(TWICE.format(first=first, second=second))
+    assert done.returncode == -getattr(signal, second)
+    assert done.stdout.split() == [str(int(getattr(signal, first)))]
+    assert done.stderr == ""
+
+
+def test_nohup_is_inherited():
+    program = TWICE.format(first="SIGHUP", second="SIGHUP")
+    done = ended(program, ignoring=signal.SIGHUP)
+    assert (done.returncode, done.stdout.split()) == (0, ["0", "still", "here"])

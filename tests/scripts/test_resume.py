@@ -1,0 +1,168 @@
+"""`--resume`: which open upload is gone on with, and what several runs at once come to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from glacier_mpu.rehearsal.server import RehearsalServer
+from tests.conftest import ROOT, VAULT, Ended, client_of, run, started
+
+MIB = 1 << 20
+MakeFile = Callable[..., Path]
+BOTH = pytest.mark.parametrize("script", ["GlacierMPU.py", "GlacierMPUP.py"])
+
+
+def resume(script: str, server: RehearsalServer, source: Path, *arguments: object) -> Ended:
+    words = ["--source-path", source, "--vault", VAULT, "--resume", "--comment", "mine"]
+    return run(script, *words, *arguments, server=server)
+
+
+def partly(server: RehearsalServer, source: Path, last: int, *arguments: object) -> str:
+    """Leave an upload open that holds blocks 0 to `last`, and return its id."""
+    words = ["--source-path", source, "--vault", VAULT, "--finish-upload", "False", "--end", last]
+    words += arguments or ["--blocksize", 1, "--comment", "mine"]
+    ended = run("GlacierMPUP.py", *words, server=server)
+    assert ended.code == 0, ended.err
+    return ended.result["upload-id"]
+
+
+def open_uploads(server: RehearsalServer) -> set[str]:
+    answer = client_of(server).list_multipart_uploads(vaultName=VAULT)
+    return {upload["MultipartUploadId"] for upload in answer["UploadsList"]}
+
+
+def archive_of(server: RehearsalServer, ended: Ended) -> bytes:
+    return server.store.archive_path(ended.result["archive-id"]).read_bytes()
+
+
+@BOTH
+def test_the_open_upload_of_the_same_description_is_gone_on_with(
+    server: RehearsalServer, make_file: MakeFile, script: str
+) -> None:
+    source = make_file(4 * MIB + 1)
+    other = partly(server, source, 0, "--blocksize", 1, "--comment", "not mine")
+    mine = partly(server, source, 1)
+    ended = resume(script, server, source)
+    assert ended.code == 0, ended.err
+    assert f"going on with upload {mine}" in ended.err
+    assert "2 of 5 blocks" in ended.err
+    assert archive_of(server, ended) == source.read_bytes()
+    assert open_uploads(server) == {other}
+
+
+@BOTH
+def test_where_nothing_is_open_an_upload_is_begun(
+    server: RehearsalServer, make_file: MakeFile, script: str
+) -> None:
+    ended = resume(script, server, make_file(5))
+    assert ended.code == 0, ended.err
+    assert "beginning a new one" in ended.err
+
+
+def test_of_several_the_one_that_holds_most_of_this_file_is_taken(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(5 * MIB)
+    best = partly(server, source, 2)
+    fewer = partly(server, source, 0)
+    changed = make_file(5 * MIB, "changed")
+    with changed.open("r+b") as file:
+        for number in range(5):
+            file.seek(number * MIB)
+            file.write(b"other")
+    of_another_file = partly(server, changed, 3)
+    ended = resume("GlacierMPU.py", server, source)
+    assert ended.code == 0, ended.err
+    assert f"going on with upload {best}" in ended.err
+    assert "of 2 open uploads" in ended.err
+    assert f"not going on with upload {of_another_file}" in ended.err
+    assert open_uploads(server) == {fewer, of_another_file}
+
+
+def test_of_equals_the_newest_is_taken(server: RehearsalServer, make_file: MakeFile) -> None:
+    source = make_file(3 * MIB)
+    partly(server, source, 1)
+    newest = partly(server, source, 1)
+    ended = resume("GlacierMPU.py", server, source)
+    assert f"going on with upload {newest}" in ended.err
+
+
+def test_an_asked_block_size_chooses_among_open_uploads(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(4 * MIB)
+    of_two = partly(server, source, 0, "--blocksize", 2, "--comment", "mine")
+    of_one = partly(server, source, 2)
+    ended = resume("GlacierMPU.py", server, source, "--blocksize", 2)
+    assert f"going on with upload {of_two}" in ended.err
+    assert f"not going on with upload {of_one}" in ended.err
+
+
+def test_an_upload_of_a_longer_file_is_passed_over_and_the_reason_told(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    longer = partly(server, make_file(4 * MIB), 3)
+    source = make_file(2 * MIB)
+    ended = resume("GlacierMPU.py", server, source, "--blocksize", 1)
+    assert ended.code == 0, ended.err
+    assert f"not going on with upload {longer}" in ended.err
+    assert archive_of(server, ended) == source.read_bytes()
+
+
+def test_more_than_a_page_of_open_uploads_is_searched(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    client = client_of(server)
+    for number in range(60):
+        client.initiate_multipart_upload(
+            vaultName=VAULT, archiveDescription=f"other {number}", partSize=str(MIB)
+        )
+    source = make_file(2 * MIB)
+    mine = partly(server, source, 0)
+    ended = resume("GlacierMPUP.py", server, source)
+    assert f"going on with upload {mine}" in ended.err
+
+
+@BOTH
+def test_two_runs_at_once_end_in_one_intact_archive(
+    server: RehearsalServer, make_file: MakeFile, script: str
+) -> None:
+    source = make_file(40 * MIB + 1)
+    partly(server, source, 2)
+    words = [sys.executable, str(ROOT / script), "--source-path", str(source), "--vault", VAULT]
+    words += ["--resume", "--comment", "mine", "--endpoint-url", server.endpoint_url]
+    both = [started(words, server) for _ in range(2)]
+    told = [process.communicate(timeout=60) for process in both]
+    codes = sorted(process.returncode for process in both)
+    assert codes in ([0, 0], [0, 4]), told
+    (archive,) = (server.folder / "archives").iterdir()
+    assert archive.read_bytes() == source.read_bytes()
+    assert open_uploads(server) == set()
+
+
+def test_runs_that_begin_at_the_same_moment_share_one_upload(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(80 * MIB + 1)
+    words = [sys.executable, str(ROOT / "GlacierMPUP.py"), "--source-path", str(source)]
+    words += ["--vault", VAULT, "--resume", "--blocksize", "1"]
+    words += ["--endpoint-url", server.endpoint_url]
+    several = [started(words, server) for _ in range(3)]
+    told = [process.communicate(timeout=60) for process in several]
+    assert {process.returncode for process in several} <= {0, 4}, told
+    (archive,) = (server.folder / "archives").iterdir()
+    assert archive.read_bytes() == source.read_bytes()
+    assert open_uploads(server) == set()
+
+
+def test_resume_and_an_upload_id_contradict_each_other(make_file: MakeFile) -> None:
+    ended = run(
+        *("GlacierMPU.py", "--source-path", make_file(5), "--vault", "v"),
+        *("--resume", "--upload-id", "x"),
+    )
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
