@@ -11,7 +11,7 @@ def build_parser() -> Parser:
         prog="GlacierMPU.py",
         description="Upload one large file to an Amazon Glacier vault, one block after another. "
         "The first block that fails for good ends the run, and aborts the upload unless "
-        "--finish-upload False is given.",
+        "--resume or --finish-upload False is given.",
     )
 
 

@@ -2,8 +2,7 @@
 """Upload one large file to an Amazon Glacier vault, several blocks at once."""
 
 from glacier_mpu.cli.main import run_script
-from glacier_mpu.cli.options import Parser, shared_parser
-from glacier_mpu.cli.values import threads
+from glacier_mpu.cli.options import Parser, add_threads, shared_parser
 
 
 def build_parser() -> Parser:
@@ -13,12 +12,7 @@ def build_parser() -> Parser:
         description="Upload one large file to an Amazon Glacier vault, several blocks at once. "
         "A block that fails does not stop the others, and the upload stays open for another run.",
     )
-    parser.add_argument(
-        "--threads",
-        type=threads,
-        default=3,
-        help="blocks sent at once, or auto: found out while sending (default: 3)",
-    )
+    add_threads(parser)
     return parser
 
 

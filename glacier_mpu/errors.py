@@ -1,66 +1,206 @@
-"""What can go wrong, and what to do next.
+"""Every error that is told to the user in words, without a traceback.
 
-Every error carries its message, the next step for the person who reads it, and the exit code that a
-shell script sees. Nothing here does I/O.
+    UploadError
+    ├── BadInput                        the request cannot be carried out as it stands
+    │   ├── SourceIsFolder
+    │   ├── TooManyBlocks
+    │   ├── BlocksOutsideFile
+    │   ├── NotTheWholeFile
+    │   ├── BlockSizeMismatch
+    │   ├── FileTooShort
+    │   ├── RegionMissing
+    │   └── AddressInvalid
+    ├── InternalError                   a fault of this program
+    ├── SourceUnreadable                the local file cannot be read
+    ├── SourceChanged                   the local file is not the one that the upload began with
+    ├── BlocksMissing                   completion needs blocks that are not stored
+    └── VaultError                      the service, or the way to it, said no
+        ├── TransientError              retried for as long as time allows
+        │   ├── TimedOut
+        │   ├── Unreachable
+        │   └── Throttled
+        ├── HashMismatch                the vault received other bytes than were read
+        ├── BareRefusal                 a 400 without an error code
+        │   └── NotTheService           an answer of something on the way
+        ├── ClockSkew                   this machine's clock is wrong
+        ├── Refused                     no, however often it is asked
+        │   ├── NotPermitted            wrong or missing credentials
+        │   │   ├── AccessDenied
+        │   │   ├── AccountNotAccepted
+        │   │   ├── CertificateError
+        │   │   └── CredentialsExpired
+        │   │       └── CredentialsUnobtainable
+        │   ├── VaultNotFound
+        │   └── UploadNotFound
+        ├── CompletionUnknown           nothing tells whether there is an archive
+        └── ArchiveMismatch             the archive's hash is not the file's
+
+An error carries facts: its message names no flag. What to do next, and the exit code, are derived
+from the class and its facts in `cli`. Errors cross threads and processes: each can be pickled and
+compares equal to its copy.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
 
-from glacier_mpu.vault.archive import Archive
+E = TypeVar("E", bound="UploadError")
 
-
-class ExitCode(IntEnum):
-    """Exit status of both scripts, named by what the caller can do next.
-
-    A run that a signal interrupts exits with 128 + the signal's number instead.
-    """
-
-    DONE = 0
-    FAILED = 1
-    BAD_INPUT = 2
-    OPEN = 3
-    UNKNOWN = 4
+_SECRETS = re.compile(
+    r"((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value )[^,\s]+", re.I
+)
 
 
+def redacted(text: str) -> str:
+    """Return the text without credentials and signatures: some refusals echo the request."""
+    return _SECRETS.sub(r"\1(hidden)", text)
+
+
+def _rebuilt(kind: type[E], facts: dict[str, Any]) -> E:
+    error = kind.__new__(kind)
+    error.__dict__.update(facts)
+    return error
+
+
+@dataclass(eq=False)
 class UploadError(Exception):
-    """Trouble that is told to the user in words, without a traceback.
+    """Base of them all.
 
     keeps_upload       an open upload is worth keeping whatever the flags say: the trouble lies on
                        this side of the line, and is gone once the user has dealt with it
     every_block_alike  every other block would meet the same
     """
 
-    exit_code = ExitCode.FAILED
-    keeps_upload = False
-    every_block_alike = False
+    message: str
 
-    def __init__(self, message: str, *, next_step: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.next_step = next_step
+    keeps_upload: ClassVar[bool] = False
+    every_block_alike: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.message))
+
+    # Exceptions are pickled by their positional arguments, which these do not always have.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.__dict__)
 
 
 class BadInput(UploadError):
-    """The command line asks for something that cannot be."""
+    """What is asked for cannot be."""
 
-    exit_code = ExitCode.BAD_INPUT
     keeps_upload = True
 
 
-class Unforeseen(UploadError):
+@dataclass(eq=False)
+class SourceIsFolder(BadInput):
+    """The source path names a folder."""
+
+    message: str = field(init=False)
+    path: str
+
+    def __post_init__(self) -> None:
+        self.message = f"{self.path!r} is a folder"
+
+
+@dataclass(eq=False, kw_only=True)
+class TooManyBlocks(BadInput):
+    """Blocks of `block_size` bytes are too small for the file; those of `smallest` bytes fit."""
+
+    message: str = field(init=False)
+    count: int
+    most: int
+    block_size: int
+    smallest: int
+
+    def __post_init__(self) -> None:
+        self.message = (
+            f"{self.count:,} blocks of {self.block_size >> 20} MB are more than the "
+            f"{self.most:,} that Glacier takes"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class BlocksOutsideFile(BadInput):
+    """The range of blocks is empty or leaves the file, which has `count` blocks."""
+
+    message: str = field(init=False)
+    first: int
+    last: int
+    count: int
+
+    def __post_init__(self) -> None:
+        self.message = (
+            f"blocks {self.first} to {self.last} are not a range of this file's blocks, "
+            f"0 to {self.count - 1}"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class NotTheWholeFile(BadInput):
+    """An archive is asked for, of a new upload that would get only some of the file's blocks."""
+
+    message: str = field(init=False)
+    first: int
+    last: int
+    count: int
+
+    def __post_init__(self) -> None:
+        self.message = (
+            f"blocks {self.first}-{self.last} alone are not the whole file, which has blocks "
+            f"0-{self.count - 1}: the upload could not be completed"
+        )
+
+
+@dataclass(eq=False)
+class BlockSizeMismatch(BadInput):
+    """Another block size is asked for than the open upload has; `block_size` is its own."""
+
+    message: str = field(init=False)
+    block_size: int
+
+    def __post_init__(self) -> None:
+        self.message = f"the open upload has blocks of {self.block_size >> 20} MB"
+
+
+@dataclass(eq=False, kw_only=True)
+class FileTooShort(BadInput):
+    """The open upload holds data beyond the end of the file."""
+
+    message: str = field(init=False)
+    offset: int
+    size: int
+
+    def __post_init__(self) -> None:
+        self.message = (
+            f"the open upload holds data from byte {self.offset} on, and the file ends at "
+            f"{self.size}"
+        )
+
+
+class RegionMissing(BadInput):
+    """Neither flags nor configuration name an AWS region."""
+
+
+class AddressInvalid(BadInput):
+    """No client can be made from this profile, region or endpoint."""
+
+
+class InternalError(UploadError):
     """A fault of this program. The traceback of its cause is shown."""
 
     keeps_upload = True
 
     @classmethod
-    def of(cls, bug: Exception) -> Unforeseen:
-        """Wrap what nobody foresaw."""
-        error = cls(
-            f"a fault of this program: {type(bug).__name__}: {bug}",
-            next_step="please report it, with the lines above",
-        )
+    def of(cls, bug: Exception) -> InternalError:
+        """Wrap an exception that nobody expected."""
+        error = cls(f"a fault of this program: {type(bug).__name__}: {bug}")
         error.__cause__ = bug
         return error
 
@@ -78,164 +218,159 @@ class SourceChanged(UploadError):
     every_block_alike = True
 
 
-class Incomplete(UploadError):
+class BlocksMissing(UploadError):
     """Blocks that completion needs are not stored, or not as the file has them."""
 
     keeps_upload = True
 
 
+@dataclass(eq=False)
 class VaultError(UploadError):
     """The vault, or the way to it, said no. `code`, `status` and `request_id` are the service's.
 
-    most_tries        how often one call is tried that ends like this: 0 is as long as time allows
-    may_have_arrived  the call may have done its work all the same
-    slows_down        the line or the service had too much to do
+    max_tries          how often one call is tried that ends like this: 0 is as long as time allows
+    may_have_executed  the service may have carried the call out all the same
+    slows_down         the line or the service had too much to do
     """
 
-    most_tries = 1
-    slows_down = False
-    may_have_arrived = False
+    code: str = ""
+    status: int = 0
+    request_id: str = ""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        next_step: str = "",
-        code: str = "",
-        status: int = 0,
-        request_id: str = "",
-    ) -> None:
-        super().__init__(message, next_step=next_step)
-        self.code = code
-        self.status = status
-        self.request_id = request_id
+    max_tries: ClassVar[int] = 1
+    may_have_executed: ClassVar[bool] = False
+    slows_down: ClassVar[bool] = False
 
 
-class PassingTrouble(VaultError):
+class TransientError(VaultError):
     """The call failed on the way there or back, or the service could not serve it just now."""
 
-    most_tries = 0
-    may_have_arrived = True
+    max_tries = 0
+    may_have_executed = True
 
 
-class TimedOut(PassingTrouble):
+class TimedOut(TransientError):
     """Nothing moved for too long, on the way there or back."""
 
     slows_down = True
 
 
-class Unreachable(PassingTrouble):
+class Unreachable(TransientError):
     """No connection could be made."""
 
-    may_have_arrived = False
+    may_have_executed = False
 
 
-class Throttled(PassingTrouble):
+class Throttled(TransientError):
     """The service asks for fewer calls, and did nothing."""
 
     slows_down = True
-    may_have_arrived = False
+    may_have_executed = False
 
 
 class HashMismatch(VaultError):
-    """The vault received other bytes than were read here: once is the line's fault, twice not."""
+    """The vault received other bytes than were read here: once the line may be at fault."""
 
-    most_tries = 2
+    max_tries = 2
 
 
 class BareRefusal(VaultError):
     """A 400 without an error code: on parts, one was seen to pass when it was sent again."""
 
-    most_tries = 5
+    max_tries = 5
 
 
 class NotTheService(BareRefusal):
-    """An answer that is none of the service's, from something on the way to it."""
+    """An answer that does not come from the service but from something on the way to it."""
 
     keeps_upload = True
 
 
-class Refused(VaultError):
-    """The service will not do this call, however often it is asked."""
-
-
-class NotPermitted(Refused):
-    """Credentials are missing, wrong, without the permission, or the service is closed to them."""
-
-    every_block_alike = True
-
-
-class Untrusted(NotPermitted):
-    """Whatever answers has no certificate of the service, as a captive portal has none."""
-
-    keeps_upload = True
-
-
-class CredentialsExpired(NotPermitted):
-    """Temporary credentials ran out on the way."""
-
-    keeps_upload = True
-
-
-class CredentialsUnobtainable(CredentialsExpired):
-    """What hands out the credentials did not answer, perhaps in passing."""
-
-    most_tries = 5
-
-
-class ClockWrong(VaultError):
+class ClockSkew(VaultError):
     """The signature's time is more than five minutes off the service's.
 
     Tried twice: a machine that slept between signing and sending meets this once.
     """
 
-    most_tries = 2
+    max_tries = 2
     every_block_alike = True
     keeps_upload = True
 
 
-class VaultMissing(Refused):
+class Refused(VaultError):
+    """The service will not carry this call out, however often it is asked."""
+
+
+class NotPermitted(Refused):
+    """Credentials are missing or wrong."""
+
+    every_block_alike = True
+
+
+class AccessDenied(NotPermitted):
+    """The credentials lack the permission for this call on this vault."""
+
+
+class AccountNotAccepted(NotPermitted):
+    """The service is closed to accounts that did not use it before 2025-12-15."""
+
+
+class CertificateError(NotPermitted):
+    """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
+
+    keeps_upload = True
+
+
+class CredentialsExpired(NotPermitted):
+    """Temporary credentials ran out during the run."""
+
+    keeps_upload = True
+
+
+class CredentialsUnobtainable(CredentialsExpired):
+    """What hands out the credentials did not answer; it may answer when asked again."""
+
+    max_tries = 5
+
+
+class VaultNotFound(Refused):
     """There is no such vault."""
 
     every_block_alike = True
 
 
-class UploadGone(Refused):
+class UploadNotFound(Refused):
     """There is no such open upload: completed, aborted, expired, or never there."""
 
     every_block_alike = True
 
 
+@dataclass(eq=False)
 class CompletionUnknown(VaultError):
-    """The upload is not there to go on with, and nothing tells whether it is an archive now.
+    """The upload is not there to be resumed, and nothing tells whether it is an archive now.
 
-    `sent`: completion was, and the answer lost, so the archive is very probably stored. `gone`: the
-    upload is known not to be open any more.
+    sent  completion was sent, its answer lost, and the upload is gone or was not asked for again:
+          the archive is very probably stored
+    gone  the upload is known not to be open any more
     """
 
-    exit_code = ExitCode.UNKNOWN
-
-    def __init__(self, message: str, *, sent: bool, gone: bool = True) -> None:
-        super().__init__(message)
-        self.sent = sent
-        self.gone = gone
+    sent: bool = field(kw_only=True)
+    gone: bool = field(default=True, kw_only=True)
 
 
-class ArchiveDiffers(VaultError):
-    """An archive was stored, and the vault's tree hash of it is not the file's."""
+@dataclass(eq=False, kw_only=True)
+class ArchiveMismatch(VaultError):
+    """An archive was stored, and the vault's `tree_hash` of it is not the file's, `expected`."""
 
-    def __init__(self, archive: Archive, tree_hash: str) -> None:
-        super().__init__(
-            f"archive {archive.archive_id} was stored, but the vault gives its tree hash as "
-            f"{archive.tree_hash} and the file's is {tree_hash}",
-            next_step="do not rely on this archive; upload the file again, then delete it",
+    message: str = field(init=False)
+    archive_id: str
+    location: str
+    size: int
+    tree_hash: str
+    expected: str
+
+    def __post_init__(self) -> None:
+        self.message = (
+            f"archive {self.archive_id} was stored, but the vault gives its tree hash as "
+            f"{self.tree_hash} and the file's is {self.expected}"
         )
-        self.archive = archive
-
-
-class Stopped(BaseException):
-    """The run was asked to stop.
-
-    No Exception: botocore wraps an Exception that a body's `read` raises as if the connection had
-    broken, while a BaseException passes straight through.
-    """

@@ -1,12 +1,9 @@
-"""What a person or a log sees while an upload runs. Calls no vault.
-
-Workers only add to a Meter; the thread that ticks draws.
-"""
+"""What is shown while an upload runs: a bar, a log, or only what matters."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import NoReturn
@@ -14,21 +11,33 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from glacier_mpu.cli.console import Console
-from glacier_mpu.errors import UploadError
-from glacier_mpu.source.blocks import Block, Plan
-from glacier_mpu.transfer.request import Meter
-from glacier_mpu.vault.retry import Retry
+from glacier_mpu.cli.tally import Progress, Tally
+from glacier_mpu.cli.words import as_duration, as_size, as_text, begin_lines
+from glacier_mpu.transfer.events import (
+    AbortFailed,
+    BlockDiffers,
+    BlockFailed,
+    BlockMatches,
+    BlocksBegin,
+    BlockSent,
+    Connected,
+    Event,
+    UploadOpened,
+)
+from glacier_mpu.transfer.pacing import Measured
 
-# A rate over less jumps about, and over more it hides that the line has changed.
-RATE_WINDOW_SECONDS = 60.0
 SECONDS_BETWEEN_LINES = 5.0
-PHASES = {"send": "sending", "check": "comparing what is stored with the file:"}
+# What even `--quiet` shows, and what only `--verbose` does.
+_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed)
+_DETAILS = (Measured,)
+_COUNTED = (BlocksBegin, BlockSent, BlockMatches)
 
 
 class Display:
-    """Tells the lines that matter, with a time each; the base of those that show progress, too.
+    """Shows the lines that matter, with a time each; the base of those that show progress, too.
 
-    This is all that `--quiet` shows. It is a job.Watcher.
+    This is all that `--quiet` shows. It is a Watcher: `hear`, `moved` and `compared` are safe to
+    call from any thread, and everything else belongs to the thread that ticks.
     """
 
     def __init__(
@@ -40,50 +49,47 @@ class Display:
     ) -> None:
         self.console = console
         self.clock = clock
-        self.now = now
-        self.meter = Meter()
-        self.blocks = self.done = self.failures = self.size = 0
+        self.tally = Tally(clock)
+        self._now = now
+        self._lock = threading.Lock()
 
-    def say(self, text: str) -> None:
-        """Show a line. Safe to call from any thread."""
-        self.console.line(f"{self.now():%Y-%m-%d %H:%M:%S} {text}")
-
-    def opened(self, upload_id: str, plan: Plan) -> None:
-        self.say(f"upload-id: {upload_id}")
-
-    def begins(self, phase: str, *, blocks: int, size: int) -> None:
-        self.blocks, self.size = blocks, size
-        self.done = self.failures = 0
-        self.meter = Meter()
+    def hear(self, event: Event) -> None:
+        with self._lock:
+            self.tally.hear(event)
+            self._show(event)
 
     def moved(self, size: int) -> None:
-        self.meter.add(size)
+        self.tally.moved(size)
 
-    def finished(self, block: Block, what: str) -> None:
-        self.done += 1
-
-    def failed(self, block: Block, error: UploadError) -> None:
-        self.failures += 1
-        self.say(f"block {block.number} failed: {error.message}")
-
-    def note(self, text: str) -> None:
-        """Say nothing: the base shows only what matters."""
-
-    def retrying(self, retry: Retry) -> None:
-        """Say nothing, likewise. Called from any thread."""
-
-    def trace(self, text: str) -> None:
-        """Say nothing: this is for those who want to know everything."""
+    def compared(self, size: int) -> None:
+        self.tally.compared(size)
 
     def tick(self) -> None:
-        """Draw nothing."""
+        with self._lock:
+            self._draw()
 
     def close(self) -> None:
-        """Put the screen in order."""
+        """Leave the screen in order. Safe to repeat."""
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, _ALWAYS):
+            self._say(as_text(event))
+
+    def _draw(self) -> None:
+        """Draw nothing."""
+
+    def _say(self, text: str) -> None:
+        """Show a line, if there is a text."""
+        if text:
+            self.console.line(f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
 
 
 class LogDisplay(Display):
-    """For logs and mails: a line a block, but at most one in a few seconds unless `every_block`."""
+    """For logs and mails.
+
+    A line for each block, but at most one every few seconds for those that are sent and for those
+    that are compared, unless `every_block`.
+    """
 
     def __init__(
         self,
@@ -95,110 +101,106 @@ class LogDisplay(Display):
     ) -> None:
         super().__init__(console, clock=clock, now=now)
         self._every_block = every_block
-        self._said_at = float("-inf")
-        self._samples = deque([(self.clock(), 0)])
+        self._said_at: dict[type[Event], float] = {}
 
-    def begins(self, phase: str, *, blocks: int, size: int) -> None:
-        super().begins(phase, blocks=blocks, size=size)
-        self._samples = deque([(self.clock(), 0)])
-        self._said_at = float("-inf")
-        self.say(f"{PHASES[phase]} {blocks:,} block{'s' * (blocks != 1)}, {as_size(size)}")
+    def _show(self, event: Event) -> None:
+        match event:
+            case BlocksBegin():
+                self._said_at.clear()
+                for line in begin_lines(event):
+                    self._say(line)
+            case BlockSent():
+                self._say_if_due(event, self.tally.sending, "blocks")
+            case BlockMatches():
+                self._say_if_due(event, self.tally.comparing, "blocks compared")
+            case BlockDiffers(tree_hash=bytes()):
+                so_far = progress_text(self.tally.comparing, "blocks compared", self.clock())
+                self._say(f"{as_text(event)}; {so_far}")
+            case _:
+                if self._every_block or not isinstance(event, _DETAILS):
+                    self._say(as_text(event))
 
-    def finished(self, block: Block, what: str) -> None:
-        super().finished(block, what)
-        last_of_all = self.done + self.failures == self.blocks
-        due = self.clock() - self._said_at >= SECONDS_BETWEEN_LINES
-        if self._every_block or last_of_all or due:
-            self._said_at = self.clock()
-            self.say(f"block {block.number} {what}; {self._progress()}")
-
-    def note(self, text: str) -> None:
-        self.say(text)
-
-    def retrying(self, retry: Retry) -> None:
-        self.say(as_text(retry))
-
-    def trace(self, text: str) -> None:
-        if self._every_block:
-            self.say(text)
-
-    def tick(self) -> None:
+    def _say_if_due(self, event: Event, progress: Progress, what: str) -> None:
         now = self.clock()
-        if now - self._samples[-1][0] >= 1.0:
-            self._samples.append((now, self.meter.size))
-        while now - self._samples[0][0] > RATE_WINDOW_SECONDS and len(self._samples) > 1:
-            self._samples.popleft()
+        due = now - self._said_at.get(type(event), float("-inf")) >= SECONDS_BETWEEN_LINES
+        if self._every_block or due or progress.is_over:
+            self._said_at[type(event)] = now
+            self._say(f"{as_text(event)}; {progress_text(progress, what, now)}")
 
-    def _progress(self) -> str:
-        then, before = self._samples[0]
-        moved = self.meter.size
-        rate = (moved - before) / max(self.clock() - then, 1e-6)
-        text = f"{self.done:,} of {self.blocks:,} blocks, {as_size(moved)} of {as_size(self.size)}"
-        text += f" ({100 * moved // self.size} %)"
-        if self.failures:
-            text += f", {self.failures:,} failed"
-        if rate > 0:
-            text += f", {as_size(int(rate))}/s, {as_duration((self.size - moved) / rate)} left"
-        return text
+    def _draw(self) -> None:
+        self.tally.sample()
 
 
 class BarDisplay(Display):
-    """For a terminal: one bar with bytes, rate, time left and blocks, and lines above it."""
+    """For a terminal: one bar with bytes, rate, time left and blocks, and lines above it.
 
-    def __init__(self, console: Console, *, now: Callable[[], datetime] = datetime.now) -> None:
-        super().__init__(console, now=now)
+    The bar is of what is sent, or of what is compared where there was nothing to send.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        super().__init__(console, clock=clock, now=now)
         self._bar: tqdm[NoReturn] | None = None
+        self._sends = True
 
-    def say(self, text: str) -> None:
-        tqdm.write(f"{self.now():%H:%M:%S} {text}", file=self.console)
+    def close(self) -> None:
+        with self._lock:
+            self._close()
 
-    def begins(self, phase: str, *, blocks: int, size: int) -> None:
-        self.close()
-        super().begins(phase, blocks=blocks, size=size)
+    def _show(self, event: Event) -> None:
+        if isinstance(event, BlocksBegin):
+            self._close()
+            self._begin()
+        elif not isinstance(event, (*_COUNTED, *_DETAILS)):
+            self._say(as_text(event))
+        if isinstance(event, (*_COUNTED, BlockDiffers, BlockFailed)):
+            self._show_blocks()
+
+    def _say(self, text: str) -> None:
+        if text:
+            tqdm.write(f"{self._now():%H:%M:%S} {text}", file=self.console)
+
+    def _begin(self) -> None:
+        self._sends = self.tally.sending.blocks > 0
         tqdm.monitor_interval = 0  # tick() draws often enough without a thread of tqdm's own
         self._bar = tqdm(
-            total=size,
-            desc=phase,
+            total=self._progress.size,
+            desc="send" if self._sends else "check",
             unit="B",
             unit_scale=True,
             miniters=0,  # draw on a dead line, too, where only the time goes on
             dynamic_ncols=True,
             file=self.console,
         )
-        self._show_blocks()
 
-    def finished(self, block: Block, what: str) -> None:
-        super().finished(block, what)
-        self._show_blocks()
+    @property
+    def _progress(self) -> Progress:
+        return self.tally.sending if self._sends else self.tally.comparing
 
-    def failed(self, block: Block, error: UploadError) -> None:
-        super().failed(block, error)
-        self._show_blocks()
-
-    def note(self, text: str) -> None:
-        self.say(text)
-
-    def retrying(self, retry: Retry) -> None:
-        self.say(as_text(retry))
-
-    def tick(self) -> None:
+    def _draw(self) -> None:
         if self._bar is not None:
-            self._bar.update(self.meter.size - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self.tick()
-            self._bar.close()
-            self._bar = None
+            self._bar.total = self._progress.size
+            self._bar.update(self._progress.moved - self._bar.n)
 
     def _show_blocks(self) -> None:
         if self._bar is not None:
-            failures = f", {self.failures:,} failed" if self.failures else ""
-            self._bar.set_postfix_str(f"{self.done:,}/{self.blocks:,} blocks{failures}")
+            self._bar.total = self._progress.size
+            self._bar.set_postfix_str(_blocks_text(self.tally))
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._draw()
+            self._bar.close()
+            self._bar = None
 
 
 def choose_display(console: Console, *, quiet: bool, verbose: bool) -> Display:
-    """Return the display that suits the flags and whoever reads the console."""
+    """Return the display that suits the flags and the console."""
     if quiet:
         return Display(console)
     if console.isatty() and not verbose:
@@ -206,25 +208,25 @@ def choose_display(console: Console, *, quiet: bool, verbose: bool) -> Display:
     return LogDisplay(console, every_block=verbose)
 
 
-def as_text(retry: Retry) -> str:
-    """Say what happened and when the next try is."""
-    when = f"in {retry.wait_seconds:.0f} s" if retry.wait_seconds >= 1 else "in under a second"
-    return f"{retry.call}: {retry.error.message}; trying again {when}"
+def progress_text(progress: Progress, what: str, now: float) -> str:
+    """Say how far it is: `1 of 57 blocks, 128.0 MiB of 7.1 GiB (1 %), 5.2 MiB/s, 0:22:10 left`."""
+    moved, size, rate = progress.moved, progress.size, progress.rate(now)
+    text = f"{progress.done:,} of {progress.blocks:,} {what}, {as_size(moved)} of {as_size(size)}"
+    text += f" ({100 * moved // max(size, 1)} %)"
+    if progress.failed:
+        text += f", {progress.failed:,} failed"
+    if rate > 0:
+        text += f", {as_size(int(rate))}/s, {as_duration(max(size - moved, 0) / rate)} left"
+    return text
 
 
-def as_size(size: int) -> str:
-    """Write a number of bytes for people: `60.1 MiB`."""
-    number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.1f} {unit}" if unit != "B" else f"{size} B"
-        number /= 1024
-    return f"{number:.1f} TiB"
-
-
-def as_duration(seconds: float) -> str:
-    """Write a time for people: `3:05:09`, with days in front where there are any."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    return (f"{days} d " if days else "") + f"{hour}:{minute:02}:{second:02}"
+def _blocks_text(tally: Tally) -> str:
+    """Say the same in short, beside the bar: `12/57 blocks, 130/1,000 compared`."""
+    sending, comparing = tally.sending, tally.comparing
+    parts = [
+        f"{progress.done:,}/{progress.blocks:,} {what}"
+        for progress, what in ((sending, "blocks"), (comparing, "compared"))
+        if progress.blocks
+    ]
+    failed = sending.failed + comparing.failed
+    return ", ".join(parts + ([f"{failed:,} failed"] if failed else []))

@@ -1,4 +1,4 @@
-"""Receipts: one JSON line for each completed archive, for whoever looks for it in years."""
+"""Receipts: one JSON line for each completed archive, with all that is needed to find it later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from glacier_mpu.errors import BadInput
+from glacier_mpu.cli.options import UsageError
 from glacier_mpu.source.filelock import lock
 
 _LOCK_TRIES = 50
@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_TRIES = 0.1
 
 
 class Receipts:
-    """A file of receipts, appended to. Raises BadInput at once if that cannot be done."""
+    """A file of receipts, appended to. Raises UsageError at once if that cannot be done."""
 
     def __init__(self, path: str, *, source_path: str) -> None:
         self.path = path
@@ -25,12 +25,15 @@ class Receipts:
             with self._opened() as file:
                 itself = os.path.samestat(os.fstat(file), os.stat(source_path))
         except OSError as error:
-            raise BadInput(
+            raise UsageError(
                 f"no receipt can be written to {path!r}: {error.strerror}",
-                next_step="name a file for --receipts that can be written to",
+                next_step="give --receipts a file that can be written to",
             ) from error
         if itself:
-            raise BadInput("--receipts names the very file that is to be uploaded")
+            raise UsageError(
+                f"receipts cannot be appended to {path!r}, the file that is to be uploaded",
+                next_step="give --receipts another file",
+            )
 
     def append(self, receipt: Mapping[str, object]) -> None:
         """Append one line, durable when this returns; other processes may append at the same time.

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from glacier_mpu.cli.options import Options
-from glacier_mpu.errors import BadInput
+from glacier_mpu.cli.options import Options, UsageError
 from glacier_mpu.vault.client import Address
 
 
 @contextmanager
 def service(options: Options) -> Iterator[Address]:
-    """Yield the vault's address: the real one, or a rehearsal's that lives as long as this."""
+    """Yield the vault's address: the real one, or a rehearsal's that lives as long as this.
+
+    Raises UsageError if the rehearsal's folder cannot be used.
+    """
     if options.rehearse is None:
         yield Address(
             vault=options.vault,
@@ -32,37 +32,24 @@ def service(options: Options) -> Iterator[Address]:
 
 @contextmanager
 def _rehearsal(folder: Path, options: Options) -> Iterator[Address]:
-    from glacier_mpu.rehearsal import (
-        server as rehearsal,  # here, because a real upload has no use for a server
-    )
+    # Imported here because a real upload needs no server.
+    from glacier_mpu.rehearsal.server import RehearsalServer
+    from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
 
     try:
-        server = rehearsal.RehearsalServer(folder)
+        server = RehearsalServer(folder)
         server.store.create_vault(options.vault)
     except (OSError, sqlite3.Error) as error:
-        raise BadInput(
-            f"no rehearsal can be held in {str(folder)!r}: {error}",
-            next_step="name a folder that can be written to",
+        raise UsageError(
+            f"{str(folder)!r} cannot hold a rehearsal: {error}",
+            next_step="give --rehearse a folder that can be written to",
         ) from error
     with server:
         yield Address(
             vault=options.vault,
             account_id=options.account_id,
-            region=rehearsal.REGION,
+            region=REGION,
             endpoint_url=server.endpoint_url,
-            access_key=rehearsal.ACCESS_KEY,
-            secret_key=rehearsal.SECRET_KEY,
+            access_key=ACCESS_KEY,
+            secret_key=SECRET_KEY,
         )
-
-
-def goes_in_the_clear(endpoint_url: str) -> bool:
-    """Tell whether anybody on the way to this address can read the data."""
-    parts = urlsplit(endpoint_url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from glacier_mpu.stop import Stop
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
@@ -17,13 +18,13 @@ _ASK_TO_STOP = [
 
 
 class Interruption:
-    """While entered, a signal that asks to stop sets `stop`; `signal` then holds its number.
+    """While entered, a signal that asks to stop asks `stop`; `signal` then holds its number.
 
     A signal that the caller had ignored, as nohup does with SIGHUP, stays ignored.
     """
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop = Stop()
         self.signal = 0
         self._before: dict[int, Handler] = {}
 
@@ -39,6 +40,6 @@ class Interruption:
 
     def _asked(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        self.stop.set()
+        self.stop.ask()
         for other in self._before:
             signal.signal(other, signal.SIG_DFL)

@@ -1,8 +1,7 @@
-"""What the value of each flag may be, as types of argparse. Pure."""
+"""What the value of each flag may be. Pure: each function reads a text, or raises ValueError."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 from urllib.parse import quote_from_bytes, urlsplit
@@ -10,98 +9,9 @@ from urllib.parse import quote_from_bytes, urlsplit
 from glacier_mpu.source.blocks import MIB, is_block_size, nearest_block_sizes
 
 LONGEST_DESCRIPTION = 1024
-_PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
-
-
-def default_description(source_path: str) -> str:
-    """Return the description of an archive whose owner gave none.
-
-    The path's printable ASCII characters stay as they are, the bytes of all others are
-    percent-encoded, and the whole is cut to what Glacier takes.
-    """
-    path = quote_from_bytes(os.fsencode(source_path), safe=_PRINTABLE_ASCII)
-    return f"Archive for {path}"[:LONGEST_DESCRIPTION]
-
-
 AUTO = 0
 MOST_THREADS = 1000
-
-
-def threads(text: str) -> int:
-    """Read how many blocks are sent at once; `auto` is AUTO."""
-    if text == "auto":
-        return AUTO
-    count = _whole_number(text)
-    if not 1 <= count <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither 1 to {MOST_THREADS:,} nor auto")
-    return count
-
-
-def block_number(text: str) -> int:
-    """Read a block's number; whether there is such a block, the file tells."""
-    return _whole_number(text)
-
-
-def _whole_number(text: str) -> int:
-    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
-    return int(text)
-
-
-def vault(text: str) -> str:
-    """Read a vault's name."""
-    wrong = re.search(r"[^A-Za-z0-9_.-]", text)
-    if wrong:
-        raise argparse.ArgumentTypeError(
-            f"{wrong.group()!r} cannot be in a vault's name; A-Z a-z 0-9 _ . - can"
-        )
-    if not 1 <= len(text) <= 255:
-        raise argparse.ArgumentTypeError(
-            f"a vault's name has 1 to 255 characters, and this has {len(text)}"
-        )
-    return text
-
-
-def comment(text: str) -> str:
-    """Read an archive description."""
-    for position, character in enumerate(text, start=1):
-        if character not in _PRINTABLE_ASCII:
-            raise argparse.ArgumentTypeError(
-                f"character {position} is {character!r}, and Glacier takes printable ASCII only"
-            )
-    if len(text) > LONGEST_DESCRIPTION:
-        raise argparse.ArgumentTypeError(
-            f"{len(text):,} characters are more than the {LONGEST_DESCRIPTION:,} that Glacier takes"
-        )
-    return text
-
-
-def upload_id(text: str) -> str:
-    """Read an upload id."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no upload id; those are of A-Z a-z 0-9 _ -")
-    return text
-
-
-def blocksize(text: str) -> int:
-    """Read a block size in MiB, and return it in bytes."""
-    mib = _whole_number(text)
-    block_size = mib * MIB
-    if not is_block_size(block_size):
-        below, above = nearest_block_sizes(mib)
-        raise argparse.ArgumentTypeError(
-            f"{text} is not a power of two from 1 to 4096; the nearest are {below} and {above}"
-        )
-    return block_size
-
-
-def true_or_false(text: str) -> bool:
-    """Read True or False, in any case."""
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
-    return text.lower() == "true"
-
-
+_PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
 _BYTES_IN = {
     "bit": 1 / 8,
     "kbit": 1e3 / 8,
@@ -120,36 +30,110 @@ _BYTES_IN = {
 }
 
 
+def default_description(source_path: str) -> str:
+    """Return the description of an archive for which none was given.
+
+    The path's printable ASCII characters stay as they are, the bytes of all others are
+    percent-encoded, and the whole is cut to what Glacier takes.
+    """
+    path = quote_from_bytes(os.fsencode(source_path), safe=_PRINTABLE_ASCII)
+    return f"Archive for {path}"[:LONGEST_DESCRIPTION]
+
+
+def threads(text: str) -> int:
+    """Read how many blocks are sent at once; `auto` is AUTO."""
+    if text == "auto":
+        return AUTO
+    count = _whole_number(text)
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"{text!r} is neither a number from 1 to {MOST_THREADS:,} nor auto")
+    return count
+
+
+def block_number(text: str) -> int:
+    """Read a block's number; whether there is such a block depends on the file."""
+    return _whole_number(text)
+
+
+def vault(text: str) -> str:
+    """Read a vault's name."""
+    wrong = re.search(r"[^A-Za-z0-9_.-]", text)
+    if wrong:
+        raise ValueError(f"a vault's name cannot contain {wrong.group()!r}, only A-Z a-z 0-9 _ . -")
+    if not 1 <= len(text) <= 255:
+        raise ValueError(f"a vault's name has 1 to 255 characters, and this has {len(text)}")
+    return text
+
+
+def comment(text: str) -> str:
+    """Read an archive description."""
+    for position, character in enumerate(text, start=1):
+        if character not in _PRINTABLE_ASCII:
+            raise ValueError(
+                f"character {position} is {character!r}, and Glacier takes only printable ASCII"
+            )
+    if len(text) > LONGEST_DESCRIPTION:
+        raise ValueError(
+            f"{len(text):,} characters are more than the {LONGEST_DESCRIPTION:,} that Glacier takes"
+        )
+    return text
+
+
+def upload_id(text: str) -> str:
+    """Read an upload id."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise ValueError(f"{text!r} is not an upload id, which contains only A-Z a-z 0-9 _ -")
+    return text
+
+
+def blocksize(text: str) -> int:
+    """Read a block size in MiB, and return it in bytes."""
+    mib = _whole_number(text)
+    block_size = mib * MIB
+    if not is_block_size(block_size):
+        below, above = nearest_block_sizes(mib)
+        raise ValueError(
+            f"{text} is not a power of two from 1 to 4096; the nearest are {below} and {above}"
+        )
+    return block_size
+
+
+def true_or_false(text: str) -> bool:
+    """Read True or False, in any case."""
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither True nor False")
+    return text.lower() == "true"
+
+
 def rate(text: str) -> int:
     """Read a rate such as 50Mbit or 6MB, and return it in bytes a second, at least 1."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([A-Za-z]+)(?:/s)?", text, re.ASCII)
     size = float(match[1]) * _BYTES_IN.get(match[2], 0) if match else 0
     if size < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text[:40]!r} is no rate; write it as 50Mbit, 6MB or 500kB (a second)"
+        raise ValueError(
+            f"{text[:40]!r} is not a rate; write it as 50Mbit, 6MB or 500kB (per second)"
         )
     return int(size)
 
 
 def url(text: str) -> str:
-    """Read the address of a service."""
+    """Read the URL of a service."""
+    if "@" in text:  # not repeated: what stands before it may be a password
+        raise ValueError("the URL must not contain a user name or a password")
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        fits = fits and "@" not in parts.netloc  # a password there would be shown in messages
-    except ValueError:  # no port, or no IPv6 address
+    except ValueError:  # the port or the IPv6 address is malformed
         fits = False
     if not fits:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address such as https://host:port")
+        raise ValueError(f"{text!r} is not a URL such as https://host:port")
     return text
 
 
 def account_id(text: str) -> str:
-    """Read an account's number, or the hyphen that is one's own."""
+    """Read an account's number, or the hyphen that stands for one's own."""
     if not re.fullmatch(r"-|\d{12}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither 12 digits nor - for your own account"
-        )
+        raise ValueError(f"{text!r} is neither 12 digits nor - for your own account")
     return text
 
 
@@ -160,5 +144,11 @@ def minutes(text: str) -> float:
     except ValueError:
         minutes = -1.0
     if not 0 <= minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes, 0 or more")
+        raise ValueError(f"{text!r} is not a number of minutes, 0 or more")
     return minutes
+
+
+def _whole_number(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise ValueError(f"{text[:40]!r} is not a whole number")
+    return int(text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from glacier_mpu.errors import BadInput
+from glacier_mpu.errors import BadInput, BlocksOutsideFile, TooManyBlocks
 
 MIB = 1 << 20
 SMALLEST_BLOCK = MIB
@@ -51,10 +51,11 @@ class Plan:
                 f"a block size of {self.block_size} bytes is not 2^n MiB from 1 to 4096 MiB"
             )
         if self.count > MOST_BLOCKS:
-            raise BadInput(
-                f"{self.count:,} blocks of {self.block_size // MIB} MB are more than the "
-                f"{MOST_BLOCKS:,} that Glacier takes",
-                next_step=f"use --blocksize {smallest_block_size(self.size) // MIB} or larger",
+            raise TooManyBlocks(
+                count=self.count,
+                most=MOST_BLOCKS,
+                block_size=self.block_size,
+                smallest=smallest_block_size(self.size),
             )
 
     @property
@@ -86,10 +87,7 @@ class Plan:
         start = 0 if first is None else first
         end = self.count - 1 if last is None else last
         if start not in self.numbers or end not in self.numbers or start > end:
-            raise BadInput(
-                f"blocks {start} to {end} are not a range of this file's blocks",
-                next_step=f"--start and --end take 0 to {self.count - 1}, with start not above end",
-            )
+            raise BlocksOutsideFile(first=start, last=end, count=self.count)
         return range(start, end + 1)
 
 
@@ -118,12 +116,12 @@ def smallest_block_size(size: int) -> int:
 
 
 def choose_block_size(size: int) -> int:
-    """Return the block size for a file of `size` bytes whose owner named none."""
+    """Return the default block size, in bytes, for a file of `size` bytes."""
     return max(PREFERRED_BLOCK, smallest_block_size(size))
 
 
 def nearest_block_sizes(mib: int) -> tuple[int, int]:
-    """Return the two valid block sizes, in MiB, that a wrong one lies between or next to."""
+    """Return the two valid block sizes, in MiB, nearest to one that is not valid."""
     below = 1
     while below * 4 * MIB <= LARGEST_BLOCK and below * 2 <= mib:
         below *= 2

@@ -1,6 +1,8 @@
-"""How many blocks to send at once, found out while sending. Decides; opens and sends nothing.
+"""How many blocks at once (`--threads auto`), and how many bytes a second (`--max-bandwidth`).
 
-The right number depends on the line: too few leave it idle, and too many make Glacier answer 408.
+The best number of blocks depends on the line: with too few it is not used fully, and with too many
+Glacier answers 408. So the number is found while sending: a Measurement measures the rate of a
+number of slots, the Search chooses the next number from the rates, and the Tuner joins the two.
 """
 
 from __future__ import annotations
@@ -8,212 +10,289 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 FIRST_SLOTS = 2
 MOST_SLOTS = 32
 
+# How much time a late thread may make up for. Without it, waits that overrun would lower the rate.
+_CATCH_UP_SECONDS = 0.1
+# Shorter waits are imprecise and cost CPU time; they add up until they are worth one.
+_SHORTEST_WAIT_SECONDS = 0.005
+# At a low rate, one whole read of a body would be a burst followed by a long silence.
+_PIECES_A_SECOND = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """So many slots moved `rate` bytes a second."""
+
+    slots: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The search ended at so many slots, which moved `rate` bytes a second."""
+
+    slots: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlowedDown:
+    """Trouble with `met` blocks at once lowered the number to `slots`."""
+
+    met: int
+    slots: int
+
+
+Hear: TypeAlias = Callable[[Measured | Settled | SlowedDown], None]
+Clock: TypeAlias = Callable[[], float]  # seconds, from any beginning
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How fast a Tuner moves. Times in seconds.
+class Timing:
+    """How fast a Tuner measures and moves. Times are in seconds, the last three are ratios."""
 
-    settle         after a change and before measuring: a new connection fills the buffers on its
-                   way first, and that looks like speed
-    window         over which a rate is measured
-    quick          share of both that does for a glance, while the steps are large
-    patience       for slots that have no hashed block yet
-    rest           until a settled number is tested again; doubles with each test in vain
-    longest_rest   at most
-    recover        between two steps up after trouble
-    forget         until a number that met trouble may be tried again
-    noise          growth of the rate that says nothing
-    clear          times the rate of a glance that needs no second look
-    """
-
-    settle: float = 0.6
-    window: float = 2.4
-    quick: float = 0.25
-    patience: float = 8.0
-    rest: float = 60.0
+    settle: float = 0.6  # before the window: a new connection fills buffers first, which looks fast
+    window: float = 2.4  # over which a rate is measured
+    patience: float = 8.0  # until a number is measured although some of its slots have no block
+    rest: float = 60.0  # until a settled number is tested again; doubles with each test in vain
     longest_rest: float = 600.0
-    recover: float = 3.0
-    forget: float = 900.0
-    noise: float = 0.04
-    clear: float = 1.5
+    recover: float = 3.0  # before each step up after trouble, and before trouble counts again
+    forget: float = 900.0  # until a number that met trouble may be tried again
+    brief: float = 0.25  # share of settle and window that a brief measurement takes
+    noise: float = 0.04  # growth of a rate, as a share of it, that counts as none
+    clear: float = 1.5  # times the rate of a brief reading at which that is good enough
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Bytes a second that so many slots moved; a `glance` was a short look."""
+    """So many slots moved `rate` bytes a second; if `brief`, buffers may have made it higher."""
 
     slots: int
     rate: float
-    glance: bool
+    brief: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A number of slots to measure, and what the search knows when it begins."""
+
+    slots: int
+    wait: float = 0.0  # seconds before the measurement
+    brief: bool = False  # whether a brief reading is enough
+    stride: int = 1  # slots that the next step up adds
+    base: Reading | None = None  # the best so far; None where a search starts
+    useless: int | None = None  # the fewest slots known to be no faster than base, if any
+    more: Reading | None = None  # of more slots, compared with base once that is measured in full
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The service or the line asked for less while `met` blocks were being sent."""
+
+    met: int
+    at: float
+
+
+class Measurement:
+    """Measures the rate of one trial, once. Belongs to one thread."""
+
+    def __init__(self, trial: Trial, timing: Timing, *, now: float) -> None:
+        self._trial = trial
+        self._timing = timing
+        self._began_at = now
+        self._share = timing.brief if trial.brief else 1.0
+        self._busy_since: float | None = None
+        self._window: tuple[float, int] | None = None
+
+    def take(self, now: float, *, busy: int, moved: int) -> Reading | None:
+        """Return the reading at the end of the window, and None until then.
+
+        `busy` slots have a block at `now`, in seconds; `moved` bytes were sent so far.
+        """
+        if now < self._began_at + self._trial.wait:
+            return None
+        if self._busy_since is None:
+            if self._least_busy(now) <= busy <= self._trial.slots:
+                self._busy_since = now
+        elif self._window is None:
+            if now - self._busy_since >= self._timing.settle * self._share:
+                self._window = now, moved
+        elif now - self._window[0] >= self._timing.window * self._share:
+            seconds, size = now - self._window[0], moved - self._window[1]
+            return Reading(self._trial.slots, size / seconds, self._trial.brief)
+        return None
+
+    def _least_busy(self, now: float) -> int:
+        """Return how many busy slots the measurement needs: while patience lasts, all of them.
+
+        After that fewer will do, if they are more than those of `base`, which were measured before.
+        More busy slots than the trial's are left from a higher number, and end with their blocks.
+        """
+        slots, base = self._trial.slots, self._trial.base
+        if now - self._began_at < self._timing.patience:
+            return slots
+        return base.slots + 1 if base and base.slots < slots else 1
+
+
+class Search:
+    """Chooses the number of slots to try next: `trial`. Belongs to one thread.
+
+    It goes up in steps that double, by brief readings, while more slots are faster. Where that ends
+    it measures in full, because in a brief reading buffers that fill look like speed, looks for a
+    faster number within the last step by halving it, and settles. After each rest it tests one slot
+    more. Trouble halves the number, or leads back to a lower one that was measured before.
+    """
+
+    def __init__(self, most: int, timing: Timing, hear: Hear) -> None:
+        self._most = most
+        self._timing = timing
+        self._hear = hear
+        first = min(FIRST_SLOTS, most)
+        self.trial = Trial(slots=first, brief=True, stride=first)
+        self._rest = timing.rest
+        self._recovering = False
+        self._trouble: Trouble | None = None
+
+    def proceed(self, reading: Reading, now: float) -> None:
+        """Choose the next trial by the reading of this one."""
+        self._hear(Measured(reading.slots, reading.rate))
+        base, more = self.trial.base, self.trial.more
+        if base is None:
+            self.trial = self._step(reading, now, stride=self.trial.stride)
+        elif more is None:
+            self.trial = self._weigh(base, reading, now)
+        else:
+            self.trial = self._weigh(reading, more, now)
+
+    def slow_down(self, now: float, *, busy: int) -> None:
+        """Lower the number after trouble, and rule out for a while the one that met it."""
+        if self._trouble and now < self._trouble.at + self._timing.recover:
+            return  # this is still the same trouble
+        if self._recovering and busy > self.trial.slots:
+            return  # blocks left from the higher number may still meet the same trouble
+        met, base = max(busy, self.trial.slots), self.trial.base
+        slots = max(base.slots if base and base.slots < met else 1, met // 2)
+        if slots < met:
+            self._hear(SlowedDown(met, slots))
+        self._trouble = Trouble(met, now)
+        self._recovering = True
+        self._rest = self._timing.rest
+        self.trial = Trial(slots=slots, wait=self._timing.recover)
+
+    def _weigh(self, fewer: Reading, more: Reading, now: float) -> Trial:
+        """Go on from the better of the two, or first measure in full what had a brief reading."""
+        trial = self.trial
+        faster = more.rate > fewer.rate * (1 + self._timing.noise)
+        last = not faster or more.slots >= self._ceiling(now)
+        clear = more.rate > fewer.rate * self._timing.clear and not last
+        if more.brief and last:
+            return replace(trial, brief=False)
+        if fewer.brief and not more.brief and not clear:
+            return replace(trial, slots=fewer.slots, more=more)
+        if faster:
+            self._rest = self._timing.rest
+            stride = trial.stride if self._recovering else 2 * trial.stride
+            return self._step(more, now, stride=stride, useless=trial.useless)
+        return self._step(fewer, now, stride=trial.stride, useless=more.slots)
+
+    def _step(self, base: Reading, now: float, *, stride: int, useless: int | None = None) -> Trial:
+        """Try more slots than `base`, or settle for it if there are none to try."""
+        following = base.slots + stride if useless is None else (base.slots + useless) // 2
+        slots = min(following, self._ceiling(now))
+        if slots <= base.slots:
+            return self._settle(base)
+        wait = self._timing.recover if self._recovering else 0.0
+        return Trial(
+            slots=slots, wait=wait, brief=base.brief, stride=stride, base=base, useless=useless
+        )
+
+    def _settle(self, base: Reading) -> Trial:
+        """Keep this number, and measure it again after a rest. A test in vain is not reported."""
+        rest = self._rest
+        if rest == self._timing.rest:
+            self._hear(Settled(base.slots, base.rate))
+        self._rest = min(2 * rest, self._timing.longest_rest)
+        self._recovering = False
+        return Trial(slots=base.slots, wait=rest)
+
+    def _ceiling(self, now: float) -> int:
+        if self._trouble is None or now >= self._trouble.at + self._timing.forget:
+            return self._most
+        return min(self._most, max(1, self._trouble.met - 1))
 
 
 class Tuner:
-    """Finds the number of slots that fills the line, and follows the line as it changes.
+    """Finds the number of slots that uses the line fully, and follows the line as it changes.
 
-    It climbs while more slots bring more, in doubling strides with a glance at each. Where that
-    ends it looks closer, as buffers that fill look like speed at a glance, halves the interval down
-    to the fewest slots that bring as much, and settles; then it tests one more slot now and then.
-    Trouble halves the number, or leads back to one that went well a moment ago. `tick` belongs to
-    one thread, `slow_down` to all. `trace` hears each number with the rate it moved.
+    `slots` and `tick` belong to one thread, which is the one that calls `hear`; any thread may call
+    `slow_down`.
     """
 
     def __init__(
-        self,
-        *,
-        most: int,
-        note: Callable[[str], None],
-        trace: Callable[[str], None],
-        pace: Pace = Pace(),
-        clock: Callable[[], float] = time.monotonic,
+        self, *, most: int, hear: Hear, timing: Timing = Timing(), clock: Clock = time.monotonic
     ) -> None:
-        self.slots = min(FIRST_SLOTS, most)
-        self._most = most
-        self._note = note
-        self._trace = trace
-        self._pace = pace
+        self._timing = timing
         self._clock = clock
-        self._told = threading.Event()
-        self._began = False
-        self._base: Reading | None = None
-        self._rival: Reading | None = None
-        self._useless: int | None = None
-        self._stride = self.slots
-        self._quick = True
-        self._rest = pace.rest
-        self._recovering = False
-        self._ceiling = most
-        self._ceiling_until = 0.0
-        self._deaf_until = 0.0
-        self._changed_at = clock()
-        self._measure_from = self._changed_at
-        self._armed_at: float | None = None
-        self._window: tuple[float, int] | None = None
+        self._search = Search(most, timing, hear)
+        self._measurement: Measurement | None = None
+        self._asked = threading.Event()
+
+    @property
+    def slots(self) -> int:
+        """How many blocks to send at once now."""
+        return self._search.trial.slots
 
     def slow_down(self) -> None:
-        """Take note that the service or the line asks for less. Safe to call from any thread."""
-        self._told.set()
+        """Note that the service or the line asks for less; `tick` acts on it. Thread-safe."""
+        self._asked.set()
 
     def tick(self, *, busy: int, moved: int) -> int:
-        """Return how many slots there shall be; `busy` hold one, `moved` bytes went by so far."""
-        now = self._clock()
-        if not self._began:
-            self._began = True
-            self._told.clear()  # what came before the first block says nothing of blocks
-            self._use(self.slots, now, wait=0.0)
-        if self._told.is_set():
-            self._told.clear()
-            # Blocks of slots that were given back in trouble may still meet the same.
-            if now >= self._deaf_until and not (self._recovering and busy > self.slots):
-                self._step_back(max(busy, self.slots), now)
-        elif now >= self._measure_from:
-            rate = self._measured(now, busy=busy, moved=moved)
-            if rate is not None:
-                self._judge(Reading(self.slots, rate, self._quick), now)
+        """Return how many blocks to send at once from now on. Call it a few times a second.
+
+        `busy` slots have a block now; `moved` bytes were sent so far, of all blocks together. The
+        first tick comes when the first block is sent.
+        """
+        now, trial = self._clock(), self._search.trial
+        if self._measurement is None:
+            self._measurement = Measurement(trial, self._timing, now=now)
+            self._asked.clear()  # what came before the first tick had another cause
+        if self._asked.is_set():
+            self._asked.clear()
+            self._search.slow_down(now, busy=busy)
+        elif reading := self._measurement.take(now, busy=busy, moved=moved):
+            self._search.proceed(reading, now)
+        if self._search.trial is not trial:
+            self._measurement = Measurement(self._search.trial, self._timing, now=now)
         return self.slots
 
-    def _measured(self, now: float, *, busy: int, moved: int) -> float | None:
-        """Return the rate once a window is over that began with these slots at work.
 
-        After some patience, it may begin with fewer, if these are more than were measured before.
-        """
-        share = self._pace.quick if self._quick else 1.0
-        if self._armed_at is None:
-            # More than the slots are at work while blocks of slots given back come to their end;
-            # with no more than were measured before there is nothing new to learn.
-            least = self._base.slots + 1 if self._base and self._base.slots < self.slots else 1
-            if now - self._changed_at < self._pace.patience:
-                least = self.slots
-            if least <= busy <= self.slots:
-                self._armed_at = now
-        elif self._window is None:
-            if now - self._armed_at >= self._pace.settle * share:
-                self._window = now, moved
-        elif now - self._window[0] >= self._pace.window * share:
-            began, before = self._window
-            return (moved - before) / (now - began)
-        return None
+class Throttle:
+    """Lets `rate` bytes a second through, without bursts. Thread-safe; threads share the rate.
 
-    def _judge(self, reading: Reading, now: float) -> None:
-        """Take a step on, or back, or settle."""
-        self._trace(f"slots: {reading.slots} ({reading.rate / (1 << 20):.1f} MiB/s)")
-        if self._rival is not None:
-            fewer, more, self._rival = reading, self._rival, None
-            self._weigh(fewer, more, now)
-        elif self._base is None or reading.slots <= self._base.slots:
-            self._step(reading, now)
-        else:
-            self._weigh(self._base, reading, now)
+    `wait` is called with seconds, as `threading.Event.wait` is, and may return early.
+    """
 
-    def _weigh(self, fewer: Reading, more: Reading, now: float) -> None:
-        """Go on from the better of the two, where a glance at either is good enough."""
-        grew = more.rate > fewer.rate * (1 + self._pace.noise)
-        ends = not grew or more.slots >= self._top(now)
-        clear = more.rate > fewer.rate * self._pace.clear and not ends
-        if more.glance and ends:
-            self._quick = False
-            self._use(more.slots, now, wait=0.0)
-        elif fewer.glance and not more.glance and not clear:
-            self._rival = more
-            self._use(fewer.slots, now, wait=0.0)
-        elif grew:
-            self._stride *= 1 if self._recovering else 2
-            self._rest = self._pace.rest
-            self._step(more, now)
-        else:
-            self._useless = more.slots
-            self._step(fewer, now)
+    def __init__(
+        self, rate: int, *, wait: Callable[[float], object], clock: Clock = time.monotonic
+    ) -> None:
+        self._rate = rate
+        self._wait = wait
+        self._clock = clock
+        self._free_at = clock()
+        self._lock = threading.Lock()
 
-    def _step(self, base: Reading, now: float) -> None:
-        """Try more slots than those of this reading, or settle for them."""
-        self._base = base
-        if self._useless is None:
-            following = min(base.slots + self._stride, self._top(now))
-        else:
-            following = min((base.slots + self._useless) // 2, self._top(now))
-        if following > base.slots:
-            self._use(following, now, wait=self._pace.recover if self._recovering else 0.0)
-        else:
-            self._settle(base, now)
-
-    def _top(self, now: float) -> int:
-        return self._most if now >= self._ceiling_until else min(self._most, self._ceiling)
-
-    def _settle(self, base: Reading, now: float) -> None:
-        """Keep the best number, and test it again after a rest, with one slot more."""
-        if self._rest == self._pace.rest:
-            blocks = "block" if base.slots == 1 else "blocks"
-            self._note(f"auto: {base.slots} {blocks} at once, {base.rate / (1 << 20):.1f} MiB/s")
-        self._use(base.slots, now, wait=self._rest)
-        self._rest = min(2 * self._rest, self._pace.longest_rest)
-        self._base = self._useless = None
-        self._stride = 1
-        self._quick = self._recovering = False
-
-    def _step_back(self, met: int, now: float) -> None:
-        """Give half of the slots back, or fewer if more went well; come back one by one.
-
-        What `met` trouble is not tried again for a while.
-        """
-        good = self._base.slots if self._base and self._base.slots < met else 1
-        slots = max(good, met // 2)
-        if slots < met:
-            self._note(f"auto: too many at once with {met}; {slots} from now on")
-        self._ceiling = max(1, met - 1)
-        self._ceiling_until = now + self._pace.forget
-        self._base = self._rival = self._useless = None
-        self._stride = 1
-        self._rest = self._pace.rest
-        self._quick, self._recovering = False, True
-        self._deaf_until = now + self._pace.recover  # to the rest of the same storm
-        self._use(slots, now, wait=self._pace.recover)
-
-    def _use(self, slots: int, now: float, *, wait: float) -> None:
-        self.slots = slots
-        self._changed_at = self._measure_from = now
-        self._measure_from += wait
-        self._armed_at = self._window = None
+    def allow(self, size: int) -> int:
+        """Wait until some of so many bytes may go, and return how many, at least 1."""
+        size = min(size, max(1, self._rate // _PIECES_A_SECOND))
+        with self._lock:
+            now = self._clock()
+            self._free_at = max(self._free_at, now - _CATCH_UP_SECONDS) + size / self._rate
+            seconds = self._free_at - now
+        if seconds >= _SHORTEST_WAIT_SECONDS:
+            self._wait(seconds)
+        return size

@@ -1,154 +1,237 @@
-"""Finds the open upload that a file goes on with; the vault's own list is all it asks."""
+"""Finds the open upload that a run resumes, or begins one. The vault's own list is all it asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from glacier_mpu.errors import BadInput, CompletionUnknown, UploadGone
-from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.errors import (
+    BadInput,
+    BlockSizeMismatch,
+    CompletionUnknown,
+    FileTooShort,
+    UploadNotFound,
+)
+from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan
+from glacier_mpu.source.filelock import lock
 from glacier_mpu.source.treehash import Digest
+from glacier_mpu.stop import Stop
+from glacier_mpu.transfer.events import (
+    BlockSizeRaised,
+    CandidateRejected,
+    Event,
+    NothingToResume,
+    Resuming,
+)
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.vault.answers import Listing, OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
 
-# Read from the file for each upload of its description: enough to know the file's own.
+# Read from the file for each of several uploads of its description, to choose among them.
 SAMPLED_BLOCKS = 8
+_LOCK_TRIES = 300
+_SECONDS_BETWEEN_TRIES = 0.2
+
+Hear = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An open upload that fits the request.
+
+    `stored` is what it holds and `known` the hashes of blocks that were read to find it, both by
+    block number.
+    """
+
+    upload_id: str
+    plan: Plan
+    description: str
+    is_new: bool
+    stored: Mapping[int, StoredPart] = field(default_factory=dict)
+    known: Mapping[int, Digest] = field(default_factory=dict)
+
+
+def open_upload(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Opened:
+    """Find the upload to resume, or begin one; may take as long as its calls are retried.
+
+    Raises BadInput if the open upload does not fit the request, Stopped, and the errors of the
+    vault and of the source.
+    """
+    if request.upload_id is not None:
+        return _resumed(vault.list_parts(request.upload_id), request, known={})
+    if not request.resume:
+        return _begun(request, vault, hear)
+    with _no_other_run(request, stop):
+        found = _find(request, vault, stop=stop, hear=hear)
+        return _begun(request, vault, hear) if found is None else found
+
+
+def stored_blocks(listing: Listing, plan: Plan) -> dict[int, StoredPart]:
+    """Return what is stored, by block number. Raises FileTooShort if it cannot be of this file."""
+    beyond = [offset for offset in listing.parts if offset >= plan.size]
+    if beyond:
+        raise FileTooShort(offset=min(beyond), size=plan.size)
+    return {offset // plan.block_size: part for offset, part in listing.parts.items()}
+
+
+def _begun(request: Request, vault: Vault, hear: Hear) -> Opened:
+    plan = request.plan()
+    if request.block_size is None and plan.block_size != PREFERRED_BLOCK:
+        hear(BlockSizeRaised(plan.block_size))
+    upload_id = vault.initiate(description=request.description, block_size=plan.block_size)
+    return Opened(upload_id=upload_id, plan=plan, description=request.description, is_new=True)
+
+
+def _resumed(listing: Listing, request: Request, *, known: Mapping[int, Digest]) -> Opened:
+    plan = _plan_in(listing.upload, request)
+    plan.selection(request.first, request.last)  # refuses what the file does not have
+    return Opened(
+        upload_id=listing.upload.upload_id,
+        plan=plan,
+        description=listing.upload.description,
+        is_new=False,
+        stored=stored_blocks(listing, plan),
+        known=known,
+    )
+
+
+def _plan_in(upload: OpenUpload, request: Request) -> Plan:
+    """Return the plan of the request's file in this upload. Raises BadInput if it does not fit."""
+    if request.block_size not in (None, upload.block_size):
+        raise BlockSizeMismatch(upload.block_size)
+    return Plan(request.source.size, upload.block_size)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An open upload that this file fits, with what was compared of it to choose among several."""
+class _Candidate:
+    """An open upload that the file fits; of the blocks compared, `matching` are the file's."""
 
     listing: Listing
     plan: Plan
-    compared: int
+    known: Mapping[int, Digest]
     matching: int
-
-    @property
-    def stored_size(self) -> int:
-        """Bytes stored."""
-        return sum(part.size for part in self.listing.parts.values())
 
     @property
     def rank(self) -> tuple[float, datetime]:
         """The more of this file's bytes are stored, as far as was compared, and then the newer."""
-        share = self.matching / self.compared if self.compared else 0.0
-        return share * self.stored_size, self.listing.upload.created
+        stored_size = sum(part.size for part in self.listing.parts.values())
+        share = self.matching / len(self.known) if self.known else 0.0
+        return share * stored_size, self.listing.upload.created
 
 
-def plan_to_go_on(upload: OpenUpload, request: Request) -> Plan:
-    """Return the plan of the request's file in this upload. Raises BadInput if it does not fit."""
-    if request.block_size not in (None, upload.block_size):
-        raise BadInput(
-            f"the open upload has blocks of {upload.block_size // MIB} MB",
-            next_step=f"use --blocksize {upload.block_size // MIB}, or leave it out",
-        )
-    return Plan(request.source.size, upload.block_size)
+def _find(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Opened | None:
+    """Return the open upload to resume, or None; `hear` is told which and why.
 
-
-def stored_blocks(listing: Listing, plan: Plan) -> dict[int, StoredPart]:
-    """Return what is stored, by block number. Raises BadInput if it cannot be of this file."""
-    beyond = [offset for offset in listing.parts if offset >= plan.size]
-    if beyond:
-        raise BadInput(
-            f"the open upload holds data from byte {min(beyond)} on, and the file ends at "
-            f"{plan.size}",
-            next_step="name the file that the upload is of, or begin a new upload",
-        )
-    return {offset // plan.block_size: part for offset, part in listing.parts.items()}
-
-
-def find_upload(
-    vault: Vault,
-    request: Request,
-    *,
-    digest: Callable[[Block], Digest],
-    note: Callable[[str], None],
-) -> Listing | None:
-    """Return the open upload to go on with, or None; `note` hears which and why.
-
-    It has the request's description and, where one is asked for, block size, and a sample of what
-    it holds is this file's. Among several it is the one that holds most, and of equals the newest.
+    It has the request's description and, where one is asked for, block size, and it holds blocks
+    of this file. Among several it is the one that holds most, and of equals the newest. Of a single
+    one no more is read than the first block that is this file's.
     """
-    digests: dict[tuple[int, int], Digest] = {}
+    fitting = list(_fitting(request, vault, hear))
+    sample = _Sample(request, stop, enough=1 if len(fitting) == 1 else SAMPLED_BLOCKS)
     candidates = []
-    for listing, plan in _fitting(vault, request, note=note):
-        candidate = _compared(listing, plan, digest, digests)
-        if candidate.compared and not candidate.matching:
-            note(
-                f"not going on with upload {listing.upload.upload_id}: none of "
-                f"{candidate.compared} compared blocks is this file's"
-            )
+    for listing, plan in fitting:
+        candidate = sample.compare(listing, plan)
+        if candidate.known and not candidate.matching:
+            hear(CandidateRejected(listing.upload.upload_id, compared=len(candidate.known)))
         else:
             candidates.append(candidate)
     if not candidates:
-        note(f"no open upload is described as {request.description!r}; beginning a new one")
+        hear(NothingToResume(request.description))
         return None
     best = max(candidates, key=lambda candidate: candidate.rank)
-    note(_reason(best, among=len(candidates)))
-    return best.listing
+    hear(
+        Resuming(
+            upload=best.listing.upload,
+            stored=len(best.listing.parts),
+            count=best.plan.count,
+            among=len(candidates),
+            compared=len(best.known),
+            matching=best.matching,
+        )
+    )
+    return _resumed(best.listing, request, known=best.known)
 
 
-def _fitting(
-    vault: Vault, request: Request, *, note: Callable[[str], None]
-) -> list[tuple[Listing, Plan]]:
-    """Return the uploads that the file fits, and say of others of its description why not.
+def _fitting(request: Request, vault: Vault, hear: Hear) -> Iterator[tuple[Listing, Plan]]:
+    """Yield the uploads that the file fits, and tell of others of its description why not.
 
     Raises CompletionUnknown if one is gone as soon as it was listed: another run has completed it,
     or somebody aborted it, and to begin a new one could store the file twice.
     """
-    found = []
     for upload in vault.list_uploads():
         if upload.description.strip() != request.description.strip():
             continue
         try:
-            plan = plan_to_go_on(upload, request)
+            plan = _plan_in(upload, request)
             listing = vault.list_parts(upload.upload_id)
             stored_blocks(listing, plan)
         except BadInput as error:
-            note(f"not going on with upload {upload.upload_id}: {error.message}")
-        except UploadGone as error:
+            hear(CandidateRejected(upload.upload_id, error))
+        except UploadNotFound as error:
             raise CompletionUnknown(
                 f"{error.message}; the upload was listed a moment ago: another run completed it, "
                 "or it was aborted or expired",
                 sent=False,
             ) from error
         else:
-            found.append((listing, plan))
-    return found
+            yield listing, plan
 
 
-def _compared(
-    listing: Listing,
-    plan: Plan,
-    digest: Callable[[Block], Digest],
-    digests: dict[tuple[int, int], Digest],
-) -> Candidate:
-    """Compare a sample of the stored blocks with the file; `digests` keeps what was read of it."""
-    stored = stored_blocks(listing, plan)
-    numbers = sorted(stored)
-    sample = numbers[:: -(-len(numbers) // SAMPLED_BLOCKS) or 1]
-    matching = 0
-    for number in sample:
+class _Sample:
+    """Compares a few stored blocks of each upload with the file, until `enough` are the file's."""
+
+    def __init__(self, request: Request, stop: Stop, *, enough: int) -> None:
+        self._source = request.source
+        self._stop = stop
+        self._enough = enough
+        self._digests: dict[tuple[int, int], Digest] = {}
+
+    def compare(self, listing: Listing, plan: Plan) -> _Candidate:
+        """Return the upload with the hashes of the blocks that were read."""
+        stored = stored_blocks(listing, plan)
+        known: dict[int, Digest] = {}
+        matching = 0
+        for number in _spread(sorted(stored), plan):
+            known[number] = self._digest(number, plan)
+            part = StoredPart(plan.block(number).size, known[number].tree)
+            matching += stored[number] == part
+            if matching == self._enough:
+                break
+        return _Candidate(listing, plan, known, matching)
+
+    def _digest(self, number: int, plan: Plan) -> Digest:
         block = plan.block(number)
         key = block.offset, block.size
-        if key not in digests:
-            digests[key] = digest(block)
-        matching += stored[number] == StoredPart(block.size, digests[key].tree)
-    return Candidate(listing, plan, compared=len(sample), matching=matching)
+        if key not in self._digests:
+            digest = self._source.digest(block, stop=self._stop, on_read=lambda _: None)
+            self._digests[key] = digest
+        return self._digests[key]
 
 
-def _reason(best: Candidate, *, among: int) -> str:
-    upload = best.listing.upload
-    text = (
-        f"going on with upload {upload.upload_id} of {upload.created:%Y-%m-%d %H:%M:%S}: "
-        f"{len(best.listing.parts):,} of {best.plan.count:,} blocks are stored"
-    )
-    if among > 1:
-        text += (
-            f"; of {among} open uploads of this description it holds most of this file "
-            f"({best.matching} of {best.compared} compared blocks are the file's)"
-        )
-    return text
+def _spread(numbers: list[int], plan: Plan) -> list[int]:
+    """Return up to SAMPLED_BLOCKS of the numbers; the file's last block first, if it is cheaper.
+
+    A short last block costs less to read; of less than 1 MiB it says too little.
+    """
+    step = -(-len(numbers) // SAMPLED_BLOCKS) or 1
+    sample = numbers[::step]
+    last = plan.block(plan.count - 1)
+    if last.number in numbers and MIB <= last.size < plan.block_size:
+        sample = [last.number, *(number for number in sample if number != last.number)]
+    return sample[:SAMPLED_BLOCKS]
+
+
+@contextmanager
+def _no_other_run(request: Request, stop: Stop) -> Iterator[None]:
+    """Let no other run on this machine look for the file's upload at the same time.
+
+    Both would find none and begin one; so the second finds what the first has begun.
+    """
+    with request.source.reopen() as file:
+        for _ in range(_LOCK_TRIES):  # not for ever: the caller may hold this lock itself
+            if lock(file):
+                break
+            stop.wait(_SECONDS_BETWEEN_TRIES)
+        yield

@@ -1,105 +1,138 @@
-"""Blocks between the file and one open upload: compare what is stored, send what is not."""
+"""One way for every block, from a task to the vault's echo; and what is known of each block."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 
-from glacier_mpu.errors import HashMismatch, SourceUnreadable, Stopped, UploadError
+from glacier_mpu.errors import HashMismatch, SourceUnreadable, UploadError, VaultError
 from glacier_mpu.source.blocks import Block, Plan
-from glacier_mpu.source.file import BlockBody, Source, check_unchanged, digest_block
+from glacier_mpu.source.body import Source
 from glacier_mpu.source.treehash import Digest, combine
-from glacier_mpu.transfer.request import Watcher
-from glacier_mpu.transfer.workers import Slots, run_each
+from glacier_mpu.stop import Stopped
+from glacier_mpu.transfer.context import Context
+from glacier_mpu.transfer.events import (
+    Amount,
+    BlockDiffers,
+    BlockFailed,
+    BlockMatches,
+    BlocksBegin,
+    BlockSent,
+    Watcher,
+)
+from glacier_mpu.transfer.workers import Lane, Place, Workers, run_each
 from glacier_mpu.vault.answers import StoredPart
-from glacier_mpu.vault.calls import Vault
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What a run's parts share. `ends_run`: whether a block's error does; `pause` takes seconds."""
+class BlockTask:
+    """One block to be stored. Can be sent to another process.
 
-    vault: Vault
-    slots: Slots
-    stopped: Callable[[], bool]
-    on_move: Callable[[int], None]
-    let_by: Callable[[int], int]
-    ends_run: Callable[[UploadError], bool]
-    pause: Callable[[float], object]
+    stored    what the vault holds of it, with its size; None is nothing
+    may_send  False: only compare it with what is stored
+    digest    its hashes, where they are known
+    """
+
+    source: Source
+    upload_id: str
+    block: Block
+    stored: StoredPart | None = None
+    may_send: bool = True
+    digest: Digest | None = None
+
+    @property
+    def place(self) -> Place:
+        """Its place in line: blocks that are not stored come before those to be compared."""
+        return (0 if self.stored is None else 1), self.block.number
 
 
-def upload_block(
-    source: Source, upload_id: str, block: Block, *, tools: Tools, digest: Digest | None = None
-) -> Digest:
-    """Store one block and return its hashes. Safe to repeat.
+@dataclass(frozen=True, slots=True)
+class BlockDone:
+    """What a block's hashes are, and whether it was `sent`. Can be sent to another process."""
 
-    `digest` gives the hashes where they are known. The block is hashed before it waits for a slot:
-    with one worker more than there are slots, the next is ready when a slot becomes free. Blocks
-    are sent in their order.
+    block: Block
+    digest: Digest
+    sent: bool
+
+
+def line_up(task: BlockTask, context: Context) -> None:
+    """Let tasks pass the gates in the order of these calls, in whatever order threads begin."""
+    if task.digest is None:
+        context.reading.line_up(task.place)
+    if task.stored is None:
+        context.slots.line_up(task.place)
+
+
+def upload_block(task: BlockTask, context: Context) -> BlockDone:
+    """Make sure that the vault holds the block as the source has it. Safe to repeat.
+
+    A block that is stored alike is not sent. Without `may_send`, one that differs is not sent
+    either. Raises the UploadError for which the block failed, or Stopped.
     """
     try:
-        if digest is None:
-            digest = digest_block(source, block, stopped=tools.stopped, on_read=lambda _: None)
-    except BaseException:
-        tools.slots.step_out(block.number)
-        raise
+        digest = _digest(task, context)
+        differs = task.stored is not None and task.stored.tree_hash != digest.tree
+        if task.stored is not None and differs:
+            context.meter.tell(BlockDiffers(task.block, task.stored, digest.tree, task.may_send))
+        sends = task.may_send and (task.stored is None or differs)
+        if sends:
+            _send(task, digest, context)
+    finally:
+        context.slots.leave(task.place)
+    task.source.release(task.block)
+    return BlockDone(task.block, digest, sends)
+
+
+def _digest(task: BlockTask, context: Context) -> Digest:
+    on_read = context.meter.compared if task.stored is not None else lambda _: None
+    if task.digest is not None:
+        on_read(task.block.size)
+        return task.digest
+    with context.reading.turn(task.place):
+        return task.source.digest(task.block, stop=context.stop, on_read=on_read)
+
+
+def _send(task: BlockTask, digest: Digest, context: Context) -> None:
     with (
-        tools.slots.slot(block.number),
-        BlockBody(
-            source,
-            block,
+        context.slots.turn(task.place),
+        task.source.open(
+            task.block,
             linear_hash=digest.linear,
-            stopped=tools.stopped,
-            on_move=tools.on_move,
-            let_by=tools.let_by,
+            stop=context.stop,
+            on_move=context.meter.moved,
+            allow=context.allow,
         ) as body,
     ):
         try:
-            tools.vault.send_block(upload_id, block, digest=digest, body=body)
+            context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
         except UploadError as error:
             body.seek(0)  # what was sent of it does not count
-            if tools.ends_run(error):
-                tools.slots.close()  # before the next block takes over this one's slot
+            if context.ends_run(error):
+                context.slots.close()  # before the next block takes over this one's slot
             raise
-        body.forget()
-    return digest
 
 
-class Transfer:
-    """The blocks of a file on their way into an upload, and what is known of each, by number.
+@dataclass(slots=True, kw_only=True)
+class Blocks:
+    """What is known of a file's blocks in one open upload, by number.
 
-    stored     what the vault listed
-    failed     why blocks could not be read or sent
-    differing  blocks that are stored, but not as the file has them
-
-    `bytes_skipped` counts what was found to be stored as the file has it.
+    stored         what the vault listed
+    known          hashes that were computed already
+    failed         why blocks could not be read or sent
+    differing      blocks that are stored, but not as the file has them
+    bytes_skipped  what was found to be stored as the file has it
     """
 
-    def __init__(
-        self,
-        source: Source,
-        plan: Plan,
-        upload_id: str,
-        *,
-        tools: Tools,
-        watcher: Watcher,
-        workers: Executor,
-        tick: Callable[[], None],
-    ) -> None:
-        self.stored: dict[int, StoredPart] = {}
-        self.failed: dict[int, UploadError] = {}
-        self.differing: set[int] = set()
-        self.bytes_skipped = 0
-        self._source = source
-        self._plan = plan
-        self._upload_id = upload_id
-        self._tools = tools
-        self._watcher = watcher
-        self._workers = workers
-        self._tick = tick
-        self._roots: dict[int, bytes] = {}
-        self._to_send: dict[int, Digest] = {}
+    source: Source
+    plan: Plan
+    upload_id: str
+    stored: Mapping[int, StoredPart]
+    known: Mapping[int, Digest] = field(default_factory=dict)
+    failed: dict[int, UploadError] = field(default_factory=dict)
+    differing: set[int] = field(default_factory=set)
+    bytes_skipped: int = 0
+    _roots: dict[int, bytes] = field(default_factory=dict)
 
     def missing(self, numbers: Sequence[int]) -> list[int]:
         """Return those of these blocks that are not stored at all."""
@@ -107,9 +140,9 @@ class Transfer:
 
     def unproven(self) -> list[int]:
         """Return the file's blocks that are not known to be stored as the file has them."""
-        return [number for number in self._plan.numbers if number not in self._roots]
+        return [number for number in self.plan.numbers if number not in self._roots]
 
-    def wanted(self) -> list[int]:
+    def unsent(self) -> list[int]:
         """Return the blocks that have still to be sent, as far as is known."""
         return [n for n in self.unproven() if n not in self.stored or n in self.differing]
 
@@ -117,127 +150,123 @@ class Transfer:
         """Return the archive's tree hash in hex, or an empty string while a block is unproven."""
         if self.unproven():
             return ""
-        return combine([self._roots[number] for number in self._plan.numbers]).hex()
-
-    def compare(self, numbers: Sequence[int], *, readers: int) -> None:
-        """Read those of these blocks that are stored, and tell which are as the file has them.
-
-        Raises the error that ends the run; an unreadable block may only be noted in `failed`.
-        """
-        blocks = [self._plan.block(number) for number in numbers if number in self.stored]
-        for block in blocks:
-            stored = self.stored[block.number].size
-            if stored != block.size:
-                self._differs(
-                    block, f"{stored} bytes are stored, the file's block has {block.size}"
-                )
-        of_size = [block for block in blocks if block.number not in self.differing]
-        self._each(
-            "check",
-            self._digest,
-            of_size,
-            window=lambda: readers,
-            on_success=self._compared,
-            tick=self._tick,
-        )
-
-    def send(self, numbers: Sequence[int], *, tick: Callable[[], None]) -> None:
-        """Send those of these blocks that are unproven, one more in hand than there are slots.
-
-        Raises the error that ends the run; a block that failed may only be noted in `failed`.
-        """
-        blocks = [self._plan.block(number) for number in numbers if number not in self._roots]
-        self._tools.slots.line_up(block.number for block in blocks)
-        self._each(
-            "send",
-            self._send,
-            blocks,
-            window=lambda: self._tools.slots.count + 1,
-            on_success=self._sent,
-            tick=tick,
-        )
+        return combine([self._roots[number] for number in self.plan.numbers]).hex()
 
     def raise_failure(self) -> None:
-        """Raise the first of the noted failures, if there is one."""
+        """Raise the first failure, if there is one."""
         for error in self.failed.values():
             raise error
 
-    def _digest(self, block: Block) -> Digest:
-        return digest_block(
-            self._source,
-            block,
-            stopped=self._tools.stopped,
-            on_read=self._watcher.moved,
-            forget=True,
+    def task(self, number: int, *, may_send: bool) -> BlockTask:
+        """Return what is to be done for this block."""
+        return BlockTask(
+            source=self.source,
+            upload_id=self.upload_id,
+            block=self.plan.block(number),
+            stored=self.stored.get(number) if self.has_full_size(number) else None,
+            may_send=may_send,
+            digest=self.known.get(number),
         )
 
-    def _compared(self, block: Block, digest: Digest) -> None:
-        stored = self.stored[block.number].tree_hash
-        if stored == digest.tree:
-            self._roots[block.number] = digest.tree
-            self.bytes_skipped += block.size
-            self._watcher.finished(block, "is already stored")
+    def has_full_size(self, number: int) -> bool:
+        """Tell whether as many bytes are stored as the block has: then it has to be compared."""
+        part = self.stored.get(number)
+        return part is not None and part.size == self.plan.block(number).size
+
+    def note_done(self, task: BlockTask, done: BlockDone) -> None:
+        """Take note of a task's result."""
+        number = done.block.number
+        if done.sent:
+            self._roots[number] = done.digest.tree
+            self.failed.pop(number, None)
+        elif task.stored is not None and task.stored.tree_hash == done.digest.tree:
+            self._roots[number] = done.digest.tree
+            self.bytes_skipped += done.block.size
         else:
-            self._to_send[block.number] = digest
-            self._watcher.finished(block, "differs")
-            self._differs(
-                block, f"its stored tree hash is {stored.hex()}, the file's {digest.tree.hex()}"
-            )
+            self.differing.add(number)
 
-    def _differs(self, block: Block, reason: str) -> None:
-        self.differing.add(block.number)
-        self._watcher.note(f"block {block.number} differs: {reason}")
-
-    def _send(self, block: Block) -> Digest:
-        known = self._to_send.get(block.number)
-        return upload_block(self._source, self._upload_id, block, tools=self._tools, digest=known)
-
-    def _sent(self, block: Block, digest: Digest) -> None:
-        self._roots[block.number] = digest.tree
-        self.failed.pop(block.number, None)
-        self._watcher.finished(block, "is stored")
-
-    def _each(
-        self,
-        phase: str,
-        work: Callable[[Block], Digest],
-        blocks: Sequence[Block],
-        *,
-        window: Callable[[], int],
-        on_success: Callable[[Block, Digest], None],
-        tick: Callable[[], None],
-    ) -> None:
-        """Do the work for each block. Raises the first error that ends the run, once all rest."""
-        if not blocks:
-            return
-        last_straw: list[UploadError] = []
-
-        def on_finished(block: Block, future: Future[Digest]) -> bool:
-            error = future.exception()
-            if error is None:
-                on_success(block, future.result())
-            elif isinstance(error, UploadError):
-                error = self._failure(block, error)
-                if self._tools.ends_run(error):
-                    last_straw.append(error)
-                    self._tools.slots.close()
-            elif not isinstance(error, Stopped):
-                raise error
-            return not last_straw
-
-        size = sum(block.size for block in blocks)
-        self._watcher.begins(phase, blocks=len(blocks), size=size)
-        run_each(self._workers, work, blocks, window=window, on_finished=on_finished, tick=tick)
-        if last_straw:
-            raise last_straw[0]
-
-    def _failure(self, block: Block, error: UploadError) -> UploadError:
+    def note_failed(self, task: BlockTask, error: UploadError) -> UploadError:
         """Note and return why the block failed, which may be that the file changed or is gone."""
+        number = task.block.number
+        if task.stored is not None and isinstance(error, VaultError):
+            self.differing.add(number)  # or it would not have been sent
         if isinstance(error, HashMismatch | SourceUnreadable):
             try:
-                check_unchanged(self._source)
+                self.source.check_unchanged()
             except UploadError as change:
                 error = change
-        self.failed[block.number] = error
-        self._watcher.failed(block, error)
+        self.failed[number] = error
         return error
+
+
+class Sender:
+    """Takes blocks of one upload through their tasks, and tells the watcher how each ends."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        *,
+        workers: Workers[BlockTask, BlockDone],
+        watcher: Watcher,
+        ends_run: Callable[[UploadError], bool],
+    ) -> None:
+        self._blocks = blocks
+        self._workers = workers
+        self._watcher = watcher
+        self._ends_run = ends_run
+        self._last_straw: UploadError | None = None
+
+    def run(self, numbers: Sequence[int], *, may_send: bool, tick: Callable[[], None]) -> None:
+        """Send those of these blocks that are missing, and beside them compare those stored.
+
+        One that differs is sent, too. Without `may_send` nothing is sent. Raises the error that
+        ends the run once all blocks in hand have come to an end; a block that failed may only be
+        noted.
+        """
+        blocks = self._blocks
+        for number in numbers:
+            if number in blocks.stored and not blocks.has_full_size(number):
+                blocks.differing.add(number)
+                block, part = blocks.plan.block(number), blocks.stored[number]
+                self._watcher.hear(BlockDiffers(block, part, sends=may_send))
+        tasks = [blocks.task(number, may_send=may_send) for number in numbers]
+        to_compare = [task for task in tasks if task.stored is not None]
+        to_send = [task for task in tasks if task.stored is None and may_send]
+        if not (to_send or to_compare):
+            return
+        self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
+        run_each(
+            self._workers.submit,
+            [
+                Lane(to_send, lambda: self._workers.window),
+                Lane(to_compare, lambda: self._workers.readers),
+            ],
+            on_finished=self._finished,
+            tick=tick,
+        )
+        if self._last_straw is not None:
+            raise self._last_straw
+
+    def _finished(self, task: BlockTask, future: Future[BlockDone]) -> bool:
+        """Note how a task ended, and tell whether new ones may begin."""
+        error = future.exception()
+        compared = task.stored is not None
+        if error is None:
+            done = future.result()
+            self._blocks.note_done(task, done)
+            if done.sent:
+                self._watcher.hear(BlockSent(task.block, compared=compared))
+            elif task.block.number not in self._blocks.differing:
+                self._watcher.hear(BlockMatches(task.block))
+        elif isinstance(error, UploadError):
+            error = self._blocks.note_failed(task, error)
+            self._watcher.hear(BlockFailed(task.block, error, compared=compared))
+            if self._ends_run(error) and self._last_straw is None:
+                self._last_straw = error
+        elif not isinstance(error, Stopped):
+            raise error
+        return self._last_straw is None
+
+
+def _amount(tasks: Sequence[BlockTask]) -> Amount:
+    return Amount(len(tasks), sum(task.block.size for task in tasks))

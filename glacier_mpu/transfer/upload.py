@@ -1,299 +1,252 @@
-"""One upload, from its beginning or from where it was left to its end.
+"""One upload from its beginning, or from where it was left, to its end.
 
 Prints nothing and knows no flags and no signals: a Request says what is wanted, a Watcher hears
-what happens, an Outcome says how it ended. A serial run has one slot, and ends with the first
-failed block.
+what happens, an Outcome says how it ended. The steps: open the upload, send and prove the asked
+blocks, check the rest, complete, name the ending.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
-from glacier_mpu.errors import (
-    ArchiveDiffers,
-    BadInput,
-    CompletionUnknown,
-    Incomplete,
-    PassingTrouble,
-    Stopped,
-    Unforeseen,
-    UploadError,
-    UploadGone,
-    VaultMissing,
+from glacier_mpu.errors import ArchiveMismatch, BlocksMissing, InternalError, UploadError
+from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.stop import Stop, Stopped, Waits
+from glacier_mpu.transfer.context import Context, opened_context
+from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
+from glacier_mpu.transfer.events import (
+    AbortFailed,
+    Connected,
+    DescriptionKept,
+    MissingBlocks,
+    UploadOpened,
+    Watcher,
 )
-from glacier_mpu.source.blocks import Plan, as_ranges
-from glacier_mpu.source.file import check_unchanged
-from glacier_mpu.transfer.opening import Opened, open_upload
-from glacier_mpu.transfer.pacing import Tuner
-from glacier_mpu.transfer.request import Meter, Outcome, Request, Status, Watcher
-from glacier_mpu.transfer.resume import stored_blocks
-from glacier_mpu.transfer.send import Tools, Transfer
-from glacier_mpu.transfer.workers import Slots, run_alone
-from glacier_mpu.vault.archive import Archive
-from glacier_mpu.vault.calls import Vault
+from glacier_mpu.transfer.request import Outcome, Request, Status
+from glacier_mpu.transfer.resume import Opened, open_upload, stored_blocks
+from glacier_mpu.transfer.send import BlockDone, Blocks, BlockTask, Sender, line_up, upload_block
+from glacier_mpu.transfer.workers import Threads, Workers, run_aside
+from glacier_mpu.vault.answers import Archive
+from glacier_mpu.vault.client import Address
 
 T = TypeVar("T")
+BlockWorkers = Workers[BlockTask, BlockDone]
 
-# How long the answer to a completion is waited for once the run is to stop, in ticks of the driver.
-_TICKS_OF_PATIENCE = 7
+# How long the answer to a completion is waited for once the run is to stop, in ticks.
+_TICKS_FOR_THE_ANSWER = 7
 
 
 def upload(
     request: Request,
+    address: Address,
     *,
-    vault: Vault,
     watcher: Watcher,
-    stop: threading.Event,
-    tuner: Tuner | None = None,
-    let_by: Callable[[int], int] = lambda size: size,
-    executor: Callable[[int], Executor] = ThreadPoolExecutor,
-    readers: int = os.cpu_count() or 1,
+    stop: Stop,
+    workers: Callable[[Context], BlockWorkers] | None = None,
+    waits: Waits = Waits(),
 ) -> Outcome:
-    """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is set.
+    """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is asked.
 
-    A `tuner` chooses the number of slots, up to the request's; `let_by` limits the bandwidth.
-    `executor` is called with a number of workers; `readers` of them compare stored blocks with the
-    file.
+    `workers` makes what does the blocks; None is threads of this process. Raises RegionMissing or
+    AddressInvalid if no client can be made from the address.
     """
-    slots = Slots(tuner.slots if tuner else request.slots)
-    workers = executor(max(readers, request.slots + 1))
-    sent = Meter()
-    left = threading.Event()
+    with opened_context(request, address, watcher=watcher, stop=stop, waits=waits) as context:
+        watcher.hear(Connected(context.vault.endpoint_url))
+        with closing((workers or _threads)(context)) as doing:
+            outcome = _Run(request, context, doing).carry_out()
+        return replace(
+            outcome,
+            region=context.vault.region,
+            bytes_sent=context.meter.bytes_sent,
+            retries=context.meter.retries,
+        )
 
-    def on_move(size: int) -> None:
-        sent.add(max(0, size))
-        watcher.moved(size)
 
-    def ends_run(error: UploadError) -> bool:
-        return error.every_block_alike or not request.keep_going
-
-    def tune() -> None:
-        if tuner is not None:
-            slots.resize(tuner.tick(busy=slots.busy, moved=sent.size))
-
-    tools = Tools(
-        vault,
-        slots,
-        stopped=lambda: stop.is_set() or left.is_set(),
-        on_move=on_move,
-        let_by=let_by,
-        ends_run=ends_run,
-        pause=stop.wait,
+def _threads(context: Context) -> BlockWorkers:
+    return Threads(
+        lambda task: upload_block(task, context),
+        line_up=lambda task: line_up(task, context),
+        slots=context.slots,
+        reading=context.reading,
+        most_slots=context.most_slots,
     )
-    try:
-        outcome = _Run(request, tools, watcher, workers, readers, tune).to_its_end()
-        return replace(outcome, bytes_sent=sent.size)
-    finally:
-        left.set()
-        slots.close()
-        workers.shutdown(wait=False, cancel_futures=True)
 
 
 class _Run:
-    """One run. `transfer` is there once the upload is open, `completing` once that was sent."""
+    """One run. `blocks` is there once the upload is open; `completing` once that was sent."""
 
-    def __init__(
-        self,
-        request: Request,
-        tools: Tools,
-        watcher: Watcher,
-        workers: Executor,
-        readers: int,
-        tune: Callable[[], None],
-    ) -> None:
+    def __init__(self, request: Request, context: Context, workers: BlockWorkers) -> None:
         self.request = request
-        self.tools = tools
-        self.vault = tools.vault
-        self.watcher = watcher
+        self.context = context
+        self.vault = context.vault
+        self.watcher = context.meter.watcher
         self.workers = workers
-        self.readers = readers
-        self.tune = tune
-        self.plan: Plan | None = None
-        self.upload_id = ""
+        self.aside = ThreadPoolExecutor(1)
         self.description = request.description
-        self.transfer: Transfer | None = None
+        self.blocks: Blocks | None = None
         self.completing = False
 
-    def to_its_end(self) -> Outcome:
+    @property
+    def upload_id(self) -> str:
+        return self.blocks.upload_id if self.blocks else ""
+
+    def carry_out(self) -> Outcome:
         try:
-            return self._carry_out()
+            return self._steps()
         except Stopped:
-            return self._interrupted()
+            return self._ended(*ending_by_stop(self._reached()))
         except UploadError as error:
-            return self._ended_by(error)
-        except Exception as bug:  # noqa: BLE001 - whoever reads this needs the upload's id, too
-            return self._ended_by(Unforeseen.of(bug))
+            return self._ended(*ending(error, self._reached()))
+        except Exception as bug:  # noqa: BLE001 - the user needs the upload's id all the same
+            return self._ended(*ending(InternalError.of(bug), self._reached()))
+        finally:
+            self.aside.shutdown(wait=False, cancel_futures=True)
 
-    def _carry_out(self) -> Outcome:
-        opened = open_upload(
-            self.request,
-            tools=self.tools,
+    def _steps(self) -> Outcome:
+        request, stop, hear = self.request, self.context.stop, self.watcher.hear
+        opened = self._aside(lambda: open_upload(request, self.vault, stop=stop, hear=hear))
+        blocks = self._into(opened)
+        sender = Sender(
+            blocks,
             workers=self.workers,
-            tick=self._tick,
-            note=self.watcher.note,
-        )
-        plan, transfer = opened.plan, self._into(opened)
-        asked = plan.selection(self.request.first, self.request.last)
-        if not opened.is_new:
-            self._tell_what_is_there(transfer, asked)
-        transfer.compare(asked, readers=self.readers)
-        transfer.send(asked, tick=self._tick_and_tune)
-        transfer.raise_failure()
-        if self.request.finish:
-            self._check_the_rest(plan, transfer)
-        check_unchanged(self.request.source)
-        if not self.request.finish:
-            return self._outcome(Status.STORED)
-        return self._outcome(Status.COMPLETED, archive=self._complete(plan, transfer))
-
-    def _into(self, opened: Opened) -> Transfer:
-        """Make the transfer into this upload, and tell its id before the first byte is sent."""
-        self.upload_id, self.plan = opened.upload_id, opened.plan
-        self.description = opened.description
-        self.transfer = Transfer(
-            self.request.source,
-            opened.plan,
-            opened.upload_id,
-            tools=self.tools,
             watcher=self.watcher,
-            workers=self.workers,
-            tick=self._tick,
+            ends_run=self.context.ends_run,
         )
-        self.transfer.stored |= opened.stored
-        self.watcher.opened(opened.upload_id, opened.plan)
-        return self.transfer
+        asked = blocks.plan.selection(request.first, request.last)
+        if not opened.is_new:
+            self._tell_what_is_missing(blocks, asked)
+        sender.run(asked, may_send=True, tick=self._tick_and_tune)
+        blocks.raise_failure()
+        if request.finish:
+            self._check_the_rest(blocks, sender)
+        request.source.check_unchanged()
+        if not request.finish:
+            return self._outcome(Status.STORED)
+        return self._outcome(Status.COMPLETED, archive=self._complete(blocks))
 
-    def _tell_what_is_there(self, transfer: Transfer, asked: Sequence[int]) -> None:
+    def _into(self, opened: Opened) -> Blocks:
+        """Take the upload as this run's, and tell its id before the first byte is sent."""
+        self.description = opened.description
+        self.blocks = Blocks(
+            source=self.request.source,
+            plan=opened.plan,
+            upload_id=opened.upload_id,
+            stored=opened.stored,
+            known=opened.known,
+        )
+        self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
+        return self.blocks
+
+    def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:
         if self.description != self.request.description.strip():
-            self.watcher.note(
-                f"the archive keeps the open upload's description: {self.description!r}"
-            )
-        missing = transfer.missing(asked)
+            self.watcher.hear(DescriptionKept(self.description))
+        missing = blocks.missing(asked)
         if missing:
-            self.watcher.note(f"not stored yet, to be sent: {_named(missing)}")
+            self.watcher.hear(MissingBlocks(missing))
 
-    def _check_the_rest(self, plan: Plan, transfer: Transfer) -> None:
+    def _check_the_rest(self, blocks: Blocks, sender: Sender) -> None:
         """Make sure that blocks outside the asked range, too, are stored as the file has them.
 
-        Raises Incomplete. The list is asked for anew: the others may be some other run's work.
+        Raises BlocksMissing. The list is asked for anew: another run may have stored them.
         """
-        rest = transfer.unproven()
+        rest = blocks.unproven()
         if not rest:
             return
-        listing = self._wait_for(lambda: self.vault.list_parts(self.upload_id))
-        transfer.stored |= stored_blocks(listing, plan)
-        transfer.compare(rest, readers=self.readers)
-        transfer.raise_failure()
+        listing = self._aside(lambda: self.vault.list_parts(blocks.upload_id))
+        blocks.stored = {**blocks.stored, **stored_blocks(listing, blocks.plan)}
+        sender.run(rest, may_send=False, tick=self._tick)
+        blocks.raise_failure()
         lacks = {
-            "not stored": transfer.missing(rest),
-            "stored, but not as the file has them": transfer.differing & set(rest),
+            "not stored": blocks.missing(rest),
+            "stored, but not as the file has them": blocks.differing & set(rest),
         }
         reasons = [f"{what}: {_named(numbers)}" for what, numbers in lacks.items() if numbers]
         if reasons:
-            raise Incomplete(f"nothing was completed; {'; '.join(reasons)}")
+            raise BlocksMissing(f"the upload was not completed; {'; '.join(reasons)}")
 
-    def _complete(self, plan: Plan, transfer: Transfer) -> Archive:
-        tree_hash = transfer.tree_hash()
+    def _complete(self, blocks: Blocks) -> Archive:
+        tree_hash = blocks.tree_hash()
 
         def complete() -> Archive:
-            if self.tools.stopped():
-                raise Stopped
+            self.context.stop.check()
             self.completing = True
-            return self.vault.complete(self.upload_id, size=plan.size, tree_hash=tree_hash)
+            return self.vault.complete(blocks.upload_id, size=blocks.plan.size, tree_hash=tree_hash)
 
-        return run_alone(self.workers, complete, tick=self._tick_with_patience())
+        return run_aside(self.aside, complete, tick=self._tick_with_patience())
 
     def _tick_with_patience(self) -> Callable[[], None]:
         """Return a tick that lets an answer that is a moment away arrive before it stops."""
-        left = iter(range(_TICKS_OF_PATIENCE))
+        left = iter(range(_TICKS_FOR_THE_ANSWER))
 
         def tick() -> None:
-            if not (self.completing and self.tools.stopped() and next(left, None) is not None):
+            waits = self.completing and self.context.stop.asked and next(left, None) is not None
+            if not waits:
                 self._tick()
 
         return tick
 
-    def _ended_by(self, error: UploadError) -> Outcome:
-        if isinstance(error, UploadGone) and self.upload_id:
-            error = CompletionUnknown(
-                f"{error.message}; the upload was open when this run began and is gone now: "
-                "another run completed it, or it was aborted or expired",
-                sent=False,
-            )
-        if self.completing and isinstance(error, Unforeseen):
-            return self._outcome(Status.UNKNOWN, error=error)
-        if isinstance(error, CompletionUnknown):
-            return self._outcome(Status.UNKNOWN, error=error)
-        if isinstance(error, ArchiveDiffers):
-            return self._outcome(Status.FAILED, error=error, archive=error.archive)
-        if not self._is_open(error):
-            return self._outcome(Status.FAILED, error=error)
-        block_failed = self.transfer is not None and error in self.transfer.failed.values()
-        if self.request.abort and block_failed and not error.keeps_upload:
-            return self._aborted(error)
-        return self._outcome(Status.OPEN, error=error)
+    def _reached(self) -> Reached:
+        return Reached(
+            opened=self.blocks is not None,
+            resumes=self.request.resumes,
+            completing=self.completing,
+        )
 
-    def _is_open(self, error: UploadError) -> bool:
-        """Tell whether there is, after this error, an upload to go on with."""
-        if isinstance(error, UploadGone | VaultMissing | BadInput):
-            return False
-        passing = error.keeps_upload or isinstance(error, PassingTrouble)
-        return bool(self.upload_id) or (self._goes_on() and passing)
+    def _ended(self, status: Status, error: UploadError | None) -> Outcome:
+        """Return the outcome, after aborting the upload if that is what was asked for."""
+        if status is Status.OPEN and error is not None and self._aborts(error):
+            status = self._abort()
+        archive = None
+        if isinstance(error, ArchiveMismatch):
+            archive = Archive(error.archive_id, error.location, error.tree_hash, error.size)
+        return self._outcome(status, error=error, archive=archive)
 
-    def _goes_on(self) -> bool:
-        """Tell whether the request is to go on with what an earlier run began."""
-        return self.request.upload_id is not None or self.request.resume
+    def _aborts(self, error: UploadError) -> bool:
+        """Tell whether the upload is to be aborted: for a failed block, and nothing else."""
+        failed = self.blocks.failed.values() if self.blocks else ()
+        block_failed = any(error is failure for failure in failed)
+        return self.request.abort and block_failed and not error.keeps_upload
 
-    def _aborted(self, error: UploadError) -> Outcome:
+    def _abort(self) -> Status:
         try:
-            self._wait_for(lambda: self.vault.abort(self.upload_id))
+            self._aside(lambda: self.vault.abort(self.upload_id))
         except Stopped:
-            return self._outcome(Status.OPEN, error=error)
+            return Status.OPEN
         except UploadError as refused:
-            self.watcher.note(f"the upload could not be aborted, and stays open: {refused}")
-            return self._outcome(Status.OPEN, error=error)
-        return self._outcome(Status.ABORTED, error=error)
-
-    def _interrupted(self) -> Outcome:
-        if self.completing:
-            unknown = CompletionUnknown(
-                "the answer to the completion was not waited for", sent=True
-            )
-            return self._outcome(Status.UNKNOWN, error=unknown)
-        return self._outcome(Status.OPEN if self.upload_id or self._goes_on() else Status.FAILED)
+            self.watcher.hear(AbortFailed(refused))
+            return Status.OPEN
+        return Status.ABORTED
 
     def _outcome(
         self, status: Status, *, archive: Archive | None = None, error: UploadError | None = None
     ) -> Outcome:
-        transfer = self.transfer
+        blocks = self.blocks
         return Outcome(
             status=status,
             upload_id=self.upload_id or self.request.upload_id or "",
-            plan=self.plan,
+            plan=blocks.plan if blocks else None,
             archive=archive,
-            tree_hash=transfer.tree_hash() if transfer else "",
+            tree_hash=blocks.tree_hash() if blocks else "",
             description=self.description,
-            failed=sorted(transfer.failed) if transfer else (),
-            wanted=transfer.wanted() if transfer else (),
+            failed=sorted(blocks.failed) if blocks else (),
+            missing=blocks.unsent() if blocks else (),
             error=error,
-            bytes_skipped=transfer.bytes_skipped if transfer else 0,
+            bytes_skipped=blocks.bytes_skipped if blocks else 0,
         )
 
-    def _wait_for(self, work: Callable[[], T]) -> T:
-        return run_alone(self.workers, work, tick=self._tick)
+    def _aside(self, work: Callable[[], T]) -> T:
+        return run_aside(self.aside, work, tick=self._tick)
 
     def _tick_and_tune(self) -> None:
         self._tick()
-        self.tune()
+        self.context.tune()
 
     def _tick(self) -> None:
-        if self.tools.stopped():
-            raise Stopped
+        self.context.stop.check()
         self.watcher.tick()
 
 

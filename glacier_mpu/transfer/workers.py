@@ -1,119 +1,206 @@
-"""Does a piece of work for each of many items, a bounded number at a time. Knows no vault."""
+"""Who does the blocks, and how many at once: threads, gates, and a bounded window over futures."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from glacier_mpu.errors import Stopped
+from glacier_mpu.stop import Stop
 
-Item = TypeVar("Item")
+Task = TypeVar("Task")
+TaskIn = TypeVar("TaskIn", contravariant=True)
+Done = TypeVar("Done")
 Result = TypeVar("Result")
+Place = tuple[int, ...]
 
-# How often the caller's thread looks up from waiting: signals act and the display moves.
+# How often the caller's thread looks up from waiting, to hear signals and move the display.
 TICK_SECONDS = 0.2
 
 
-class Slots:
-    """At most `count` holders at a time, in the order of the line; once closed, nobody gets in."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._free = count
-        self._closed = False
-        self._line: deque[int] = deque()
-        self._changed = threading.Condition()
+class Workers(Protocol[TaskIn, Done]):
+    """Does tasks somewhere: in threads, in processes, on other machines."""
 
     @property
-    def busy(self) -> int:
-        """How many slots are held."""
-        return self.count - self._free
+    def window(self) -> int:
+        """How many blocks to send are in hand at once: one more than can be sent at once.
+
+        The one more is hashed while the others are sent.
+        """
+
+    @property
+    def readers(self) -> int:
+        """How many stored blocks are in hand at once, to be compared."""
+
+    def submit(self, task: TaskIn, /) -> Future[Done]:
+        """Have the task done; tasks begin in the order in which they are submitted."""
+
+    def close(self) -> None:
+        """Begin no further task, and wait for none."""
+
+
+class Gate:
+    """Lets at most `count` in at a time, in the order of their places in line, lowest first.
+
+    A place is unique, and taken by `line_up` or at the latest by `turn`. A place that is taken and
+    not used keeps those behind it waiting until it is given up.
+    """
+
+    def __init__(self, count: int, *, stop: Stop) -> None:
+        self.count = count
+        self.busy = 0
+        self._stop = stop.child()
+        self._line: list[Place] = []
+        self._changed = threading.Condition()
 
     def resize(self, count: int) -> None:
-        """Change the number of slots; those held beyond it are given back when their work ends."""
-        if count == self.count:
-            return
+        """Change how many are let in; those inside beyond it leave when their work ends."""
+        if count != self.count:
+            with self._changed:
+                self.count = count
+                self._changed.notify_all()
+
+    def line_up(self, place: Place) -> None:
+        """Take a place in line."""
         with self._changed:
-            self._free += count - self.count
-            self.count = count
+            insort(self._line, place)
+
+    def leave(self, place: Place) -> None:
+        """Give the place up, if it is still held."""
+        with self._changed, suppress(ValueError):
+            self._line.remove(place)
             self._changed.notify_all()
 
-    def line_up(self, numbers: Iterable[int]) -> None:
-        """Set the order in which slots are given out. Each number takes one, or steps out."""
-        with self._changed:
-            self._line = deque(numbers)
-
     @contextmanager
-    def slot(self, number: int) -> Iterator[None]:
-        """Wait for a slot and one's turn, and hold it. Raises Stopped when the slots are closed."""
+    def turn(self, place: Place) -> Iterator[None]:
+        """Wait for one's turn, and be inside. Raises Stopped once the gate is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._is_next(number))
-            if self._closed:
-                raise Stopped
-            self._free -= 1
-        self.step_out(number)
+            if place not in self._line:
+                insort(self._line, place)
+            self._changed.wait_for(lambda: self._stop.asked or self._is_next(place))
+            self._line.remove(place)
+            self._stop.check()
+            self.busy += 1
+            self._changed.notify_all()
         try:
             yield
         finally:
             with self._changed:
-                self._free += 1
+                self.busy -= 1
                 self._changed.notify_all()
 
-    def step_out(self, number: int) -> None:
-        """Leave the line, if still in it: the next one's turn has come."""
+    def close(self) -> None:
+        """Turn away all who wait; those inside stay. Must follow a stop, which does not wake them.
+
+        (A stop may be asked for in a signal handler, where no lock can be taken.)
+        """
+        self._stop.ask()
         with self._changed:
-            with suppress(ValueError):
-                self._line.remove(number)
             self._changed.notify_all()
+
+    def _is_next(self, place: Place) -> bool:
+        return self.busy < self.count and self._line[0] == place
+
+
+class Threads(Generic[Task, Done]):
+    """Workers in this process. `slots` and `reading` are the gates through which `work` goes.
+
+    `line_up` is called with each task before it begins, in the order of submission, which threads
+    by themselves do not keep.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Task], Done],
+        *,
+        line_up: Callable[[Task], None],
+        slots: Gate,
+        reading: Gate,
+        most_slots: int,
+    ) -> None:
+        self._work = work
+        self._line_up = line_up
+        self._slots = slots
+        self._reading = reading
+        self._pool = ThreadPoolExecutor(most_slots + 1 + max(reading.count, most_slots + 1))
+
+    @property
+    def window(self) -> int:
+        """One more block than there are slots now."""
+        return self._slots.count + 1
+
+    @property
+    def readers(self) -> int:
+        """As many as are read at once, and enough to fill the slots if all turn out to differ."""
+        return max(self._reading.count, self.window)
+
+    def submit(self, task: Task, /) -> Future[Done]:
+        """Do the task in a thread."""
+        self._line_up(task)
+        return self._pool.submit(self._work, task)
 
     def close(self) -> None:
-        """Turn away those who wait; those who hold a slot keep it."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        """Begin no further task, and wait for none."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _is_next(self, number: int) -> bool:
-        return self._free > 0 and (not self._line or self._line[0] == number)
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lane(Generic[Task]):
+    """Tasks in order, of which `window()` are in hand at once."""
+
+    tasks: Iterable[Task]
+    window: Callable[[], int]
 
 
 def run_each(
-    executor: Executor,
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
+    submit: Callable[[Task], Future[Done]],
+    lanes: Sequence[Lane[Task]],
     *,
-    window: Callable[[], int],
-    on_finished: Callable[[Item, Future[Result]], bool],
+    on_finished: Callable[[Task, Future[Done]], bool],
     tick: Callable[[], None],
 ) -> None:
-    """Do `work` for every item, `window()` of them at a time, and hand each to `on_finished`.
+    """Do all tasks of all lanes side by side, and hand each with its future to `on_finished`.
 
-    Once that returns False no new item is begun; those that run are waited for and handed over as
+    Once that returns False no new task is begun; those in hand are waited for and handed over as
     well. `tick` is called several times a second, and may raise to leave at once. All callbacks run
     in the caller's thread.
     """
-    waiting = iter(items)
-    running: dict[Future[Result], Item] = {}
+    waiting = [iter(lane.tasks) for lane in lanes]
+    in_hand = [0] * len(lanes)
+    running: dict[Future[Done], tuple[Task, int]] = {}
     going = True
     while True:
-        while going and len(running) < window():
-            try:
-                item = next(waiting)
-            except StopIteration:
-                break
-            running[executor.submit(work, item)] = item
+        for number, lane in enumerate(lanes):
+            while going and in_hand[number] < lane.window():
+                try:
+                    task = next(waiting[number])
+                except StopIteration:
+                    break
+                running[submit(task)] = task, number
+                in_hand[number] += 1
         if not running:
             return
         finished, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
         for future in finished:
-            going = on_finished(running.pop(future), future) and going
+            task, number = running.pop(future)
+            in_hand[number] -= 1
+            going = on_finished(task, future) and going
         tick()
 
 
-def run_alone(
+def run_aside(
     executor: Executor, work: Callable[[], Result], *, tick: Callable[[], None]
 ) -> Result:
     """Do one piece of work in the executor and return its result, with `tick` called meanwhile."""

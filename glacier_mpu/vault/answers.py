@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from glacier_mpu.errors import PassingTrouble, VaultError
-from glacier_mpu.vault.archive import Archive
+from glacier_mpu.errors import TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A stored archive; `tree_hash` in hex, `size` in bytes."""
+
+    archive_id: str
+    location: str
+    tree_hash: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +47,15 @@ class Listing:
     parts: Mapping[int, StoredPart]
 
 
-class Answers:
-    """Whether a call may have done its work in a try whose answer did not come."""
-
-    def __init__(self) -> None:
-        self.lost = False
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Watch one try."""
-        try:
-            yield
-        except VaultError as error:
-            self.lost = self.lost or error.may_have_arrived
-            raise
-
-
 def read_upload_id(answer: Mapping[str, Any]) -> str:
-    """Read the answer to an initiation. Raises PassingTrouble if it was cut short."""
+    """Read the answer to an initiation. Raises TransientError if it was cut short."""
     upload_id = str(answer["uploadId"])
     check_whole(answer["location"].endswith(f"/{upload_id}") and _is_id(upload_id))
     return upload_id
 
 
 def read_archive(answer: Mapping[str, Any], *, size: int, tree_hash: str, again: bool) -> Archive:
-    """Read the answer to a completion. Raises PassingTrouble if it was cut short.
+    """Read the answer to a completion. Raises TransientError if it was cut short.
 
     The documentation of the call does not name the tree hash, though the service sends it. Where it
     stays away in a repeated answer, too, the service has compared it all the same, to complete.
@@ -73,10 +65,10 @@ def read_archive(answer: Mapping[str, Any], *, size: int, tree_hash: str, again:
     return Archive(answer["archiveId"], answer["location"], echoed, size)
 
 
-def check_whole(is_whole: bool) -> None:  # noqa: FBT001 - reads as what it is
-    """Raise PassingTrouble for headers that end in the middle, which Python takes for whole."""
+def check_whole(is_whole: bool) -> None:  # noqa: FBT001 - the condition is the whole argument
+    """Raise TransientError for headers that end in the middle, which Python takes for whole."""
     if not is_whole:
-        raise PassingTrouble("the answer was cut short")
+        raise TransientError("the answer was cut short")
 
 
 def is_hash(text: str) -> bool:
@@ -98,7 +90,7 @@ def read_upload(answer: Mapping[str, Any]) -> OpenUpload:
 
 
 def read_part(answer: Mapping[str, Any]) -> tuple[int, StoredPart]:
-    """Read a part: its offset and what is there. Raises, likewise."""
+    """Read a part: its offset and what is stored there. Raises as read_upload does."""
     first, last = map(int, answer["RangeInBytes"].split("-"))
     return first, StoredPart(last - first + 1, bytes.fromhex(answer["SHA256TreeHash"]))
 

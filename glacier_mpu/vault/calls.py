@@ -1,8 +1,7 @@
-"""The vault's calls, in the uploader's own words, each retried through passing trouble."""
+"""The vault's calls in our terms, each retried through transient errors."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -11,19 +10,20 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from glacier_mpu.errors import (
-    ArchiveDiffers,
+    ArchiveMismatch,
     CompletionUnknown,
     HashMismatch,
-    PassingTrouble,
     Refused,
-    UploadGone,
+    TransientError,
+    UploadNotFound,
     VaultError,
 )
 from glacier_mpu.source.blocks import Block
-from glacier_mpu.source.file import BlockBody
+from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.treehash import Digest
+from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.vault.answers import (
-    Answers,
+    Archive,
     Listing,
     OpenUpload,
     check_whole,
@@ -33,10 +33,8 @@ from glacier_mpu.vault.answers import (
     read_upload,
     read_upload_id,
 )
-from glacier_mpu.vault.archive import Archive
 from glacier_mpu.vault.client import Address, call_once, connect
-from glacier_mpu.vault.retry import Retries, Retry
-from glacier_mpu.waits import Waits
+from glacier_mpu.vault.retry import Retries, Retry, Tries
 
 T = TypeVar("T")
 
@@ -49,8 +47,9 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 class Vault:
     """One vault of one account; safe to use from several threads, with up to `connections` open.
 
-    Every call raises the VaultError that ended it for good, or Stopped once `stop` is set; each try
-    that failed in passing is told to `on_retry`. Raises BadInput if the address makes no sense.
+    Every call raises the VaultError that ended it for good, or Stopped once `stop` is asked; each
+    failed try that is followed by another is told to `on_retry`. Raises RegionMissing or
+    AddressInvalid if no client can be made.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Vault:
         address: Address,
         *,
         connections: int,
-        stop: threading.Event,
+        stop: Stop,
         on_retry: Callable[[Retry], None],
         waits: Waits,
     ) -> None:
@@ -82,7 +81,7 @@ class Vault:
         return self._client.meta.endpoint_url
 
     def close(self) -> None:
-        """Close the connections that are at rest."""
+        """Close the idle connections."""
         self._client.close()
         self._patient_client.close()
 
@@ -93,11 +92,11 @@ class Vault:
         second.
         """
         since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
-        answers = Answers()
+        tries = Tries()
 
         def attempt() -> str:
-            with answers.watched():
-                if answers.lost and (
+            with tries.another():
+                if tries.may_have_executed and (
                     left_behind := self._empty_upload(description, block_size, since)
                 ):
                     return left_behind
@@ -109,7 +108,7 @@ class Vault:
                 )
                 return read_upload_id(answer)
 
-        return self._retries.call("initiate the upload", attempt)
+        return self._retries.call("initiate", attempt)
 
     def send_block(self, upload_id: str, block: Block, *, digest: Digest, body: BlockBody) -> None:
         """Store one block, from its first byte in each try, and check the echoed tree hash."""
@@ -131,12 +130,12 @@ class Vault:
                     f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
                 )
 
-        self._retries.call(f"send block {block.number}", attempt, body=body)
+        self._retries.call("send_block", attempt, body=body, block=block.number)
 
     def list_parts(self, upload_id: str) -> Listing:
-        """Return the upload and all its stored parts, 50 a call. Raises UploadGone."""
+        """Return the upload and all its stored parts, 50 a call. Raises UploadNotFound."""
         pages = self._pages(
-            "list the stored blocks",
+            "list_parts",
             self._client.list_parts,
             lambda page: (read_upload(page), list(map(read_part, page["Parts"]))),
             wants="Parts",
@@ -150,7 +149,7 @@ class Vault:
     def list_uploads(self) -> list[OpenUpload]:
         """Return the vault's open uploads, in no particular order."""
         pages = self._pages(
-            "list the open uploads",
+            "list_uploads",
             self._client.list_multipart_uploads,
             lambda page: [read_upload(item) for item in page["UploadsList"]],
             wants="UploadsList",
@@ -160,14 +159,14 @@ class Vault:
     def complete(self, upload_id: str, *, size: int, tree_hash: str) -> Archive:
         """Turn the upload into an archive of `size` bytes, and return it.
 
-        A lost answer is asked for by the same call again, which for a while gives the same archive.
+        After a lost answer the call is repeated: for a while it gives the same archive again.
         Raises CompletionUnknown when the upload is gone and no answer told of an archive,
-        ArchiveDiffers, and any other VaultError when the upload is still open.
+        ArchiveMismatch, and any other VaultError when the upload is still open.
         """
-        answers = Answers()
+        tries = Tries()
 
         def attempt() -> Archive:
-            with answers.watched():
+            with tries.another():
                 answer = self._once(
                     self._patient_client.complete_multipart_upload,
                     wants=("archiveId", "location"),
@@ -175,30 +174,38 @@ class Vault:
                     archiveSize=str(size),
                     checksum=tree_hash,
                 )
-                return read_archive(answer, size=size, tree_hash=tree_hash, again=answers.lost)
+                return read_archive(
+                    answer, size=size, tree_hash=tree_hash, again=tries.may_have_executed
+                )
 
         try:
-            archive = self._retries.call("complete the upload", attempt)
+            archive = self._retries.call("complete", attempt)
         except VaultError as error:
-            if isinstance(error, UploadGone) or answers.lost:
-                self._raise_if_gone(upload_id, error, sent=answers.lost)
+            if isinstance(error, UploadNotFound) or tries.may_have_executed:
+                self._raise_if_gone(upload_id, error, sent=tries.may_have_executed)
             raise
         if archive.tree_hash != tree_hash:
-            raise ArchiveDiffers(archive, tree_hash)
+            raise ArchiveMismatch(
+                archive_id=archive.archive_id,
+                location=archive.location,
+                size=archive.size,
+                tree_hash=archive.tree_hash,
+                expected=tree_hash,
+            )
         return archive
 
     def abort(self, upload_id: str) -> None:
-        """Give the upload up; the vault drops its stored blocks."""
-        answers = Answers()
+        """Abort the upload; the vault drops its stored blocks."""
+        tries = Tries()
 
         def attempt() -> None:
-            with answers.watched():
+            with tries.another():
                 self._once(self._client.abort_multipart_upload, uploadId=upload_id)
 
         try:
-            self._retries.call("abort the upload", attempt)
-        except UploadGone:
-            if not answers.lost:
+            self._retries.call("abort", attempt)
+        except UploadNotFound:
+            if not tries.may_have_executed:
                 raise
 
     def _raise_if_gone(self, upload_id: str, error: VaultError, *, sent: bool) -> None:
@@ -244,7 +251,7 @@ class Vault:
             try:
                 return read(page), page.get("Marker")
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise PassingTrouble(f"the list makes no sense: {error!r}") from error
+                raise TransientError(f"the list makes no sense: {error!r}") from error
 
         marker: str | None = None
         seen: set[str] = set()
@@ -254,7 +261,7 @@ class Vault:
             if not marker:
                 return
             if marker in seen or len(seen) >= _MOST_PAGES:
-                raise Refused(f"{call}: the list has no end")
+                raise Refused(f"the list of {wants} has no end")
             seen.add(marker)
 
     def _empty_upload(self, description: str, block_size: int, since: datetime) -> str | None:
@@ -264,7 +271,7 @@ class Vault:
             alike = (upload.description, upload.block_size) == (description.strip(), block_size)
             if not alike or upload.created < since:
                 continue
-            with suppress(UploadGone):
+            with suppress(UploadNotFound):
                 if not self.list_parts(upload.upload_id).parts:
                     return upload.upload_id
         return None

@@ -1,4 +1,4 @@
-"""The connection to the service: the only room of the uploader that knows boto3 and botocore."""
+"""One call, once: boto3, and what its errors mean. No other room of the uploader knows boto3."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from botocore import exceptions as aws
 from botocore.config import Config
 
 from glacier_mpu.errors import (
-    BadInput,
+    AddressInvalid,
+    CertificateError,
     CredentialsExpired,
     CredentialsUnobtainable,
     NotPermitted,
-    PassingTrouble,
+    RegionMissing,
     TimedOut,
+    TransientError,
     Unreachable,
-    Untrusted,
     UploadError,
     VaultError,
+    redacted,
 )
-from glacier_mpu.vault.refusals import RENEW, SIGN_IN, redacted, refusal
-from glacier_mpu.waits import Waits
+from glacier_mpu.stop import Waits
+from glacier_mpu.vault.refusals import refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
@@ -54,8 +56,8 @@ def connect(
 ) -> tuple[GlacierClient, GlacierClient]:
     """Return two clients that try each call once: one for blocks and lists, one for completion.
 
-    The first keeps up to `connections` open; the second waits longer for an answer. Raises BadInput
-    if the address makes no sense. Calls nothing yet.
+    The first keeps up to `connections` open; the second waits longer for an answer. Raises
+    RegionMissing or AddressInvalid if no client can be made. Calls nothing yet.
     """
     try:
         session = boto3.Session(
@@ -79,14 +81,9 @@ def connect(
             for read_seconds, pool_size in ((waits.read, connections), (waits.complete, 1))
         )
     except aws.NoRegionError as error:
-        raise BadInput(
-            "no AWS region is set", next_step="add --region, or set AWS_DEFAULT_REGION"
-        ) from error
+        raise RegionMissing("no AWS region is set") from error
     except (aws.BotoCoreError, OSError, ValueError) as error:
-        raise BadInput(
-            f"no connection can be set up: {error}",
-            next_step="check --profile, --region and --endpoint-url",
-        ) from error
+        raise AddressInvalid(f"no connection can be set up: {error}") from error
     # Ahead of botocore's own handler, which would read the whole body once more to hash it.
     client.meta.events.register_first(
         "before-call.glacier.UploadMultipartPart", _declare_linear_hash
@@ -112,14 +109,14 @@ def call_once(
     except aws.BotoCoreError as error:
         raise _from_botocore(error) from error
     except OSError as error:  # botocore wraps its own; this is a credential process that is missing
-        raise CredentialsUnobtainable(str(error), next_step=RENEW) from error
+        raise CredentialsUnobtainable(str(error)) from error
     except Exception as error:
         if not _is_the_parsers(error):
             raise
-        raise PassingTrouble(f"the answer makes no sense: {error}") from error
+        raise TransientError(f"the answer makes no sense: {error}") from error
     missing = [name for name in wants if name not in answer]
     if missing:
-        raise PassingTrouble(f"the answer was cut short: it has no {', '.join(missing)}")
+        raise TransientError(f"the answer was cut short: it has no {', '.join(missing)}")
     return answer
 
 
@@ -187,18 +184,17 @@ def _from_botocore(error: aws.BotoCoreError) -> UploadError:
         return cause  # from the body's read, wrapped on its way here
     text, code = redacted(str(error)), type(error).__name__
     if "Invalid header value" in text:
-        return NotPermitted("a credential holds a line break", code=code, next_step=SIGN_IN)
+        return NotPermitted("a credential holds a line break", code=code)
     if isinstance(error, aws.SSLError) and any(sign in text for sign in _UNTRUSTED):
-        next_step = "check the clock, the CA certificates and any proxy of this machine"
-        return Untrusted(text, code=code, next_step=next_step)
+        return CertificateError(text, code=code)
     if isinstance(error, _NOT_CONNECTED):
         return Unreachable(text, code=code)
     if isinstance(error, aws.ReadTimeoutError):
         return TimedOut(text, code=code)
     if isinstance(error, _LINE_BROKE):
-        return PassingTrouble(text, code=code)
+        return TransientError(text, code=code)
     if isinstance(error, _NO_ANSWER_ON_CREDENTIALS):
-        return CredentialsUnobtainable(text, code=code, next_step=RENEW)
+        return CredentialsUnobtainable(text, code=code)
     if isinstance(error, _LOGGED_OUT) or "Login" in code:  # the latter are newer than our floor
-        return CredentialsExpired(text, code=code, next_step=RENEW)
-    return NotPermitted(text, code=code, next_step=SIGN_IN)
+        return CredentialsExpired(text, code=code)
+    return NotPermitted(text, code=code)

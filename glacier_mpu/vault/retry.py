@@ -1,40 +1,39 @@
-"""The one retry layer: how long a call is tried again, and when. Made of tenacity."""
+"""The one retry layer: whether a call is tried again, when, and for how long. Made of tenacity."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    sleep_using_event,
-    wait_random_exponential,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from glacier_mpu.errors import Stopped, VaultError
-from glacier_mpu.source.file import BlockBody
+from glacier_mpu.errors import VaultError
+from glacier_mpu.source.body import BlockBody
+from glacier_mpu.stop import Stop
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """One try of `call` failed; the next is made after `wait_seconds`."""
+    """One try of a call failed; the next is made after `wait_seconds`.
+
+    `call` is the name of the Vault's method; `block` the number of the block that it is to send.
+    """
 
     call: str
     error: VaultError
     wait_seconds: float
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """Calls again what failed in passing.
+    """Repeats calls that failed with an error that may pass.
 
     A call is given up once it has been in trouble for `give_up_seconds`; between two tries there
     are jittered, growing waits of at most `longest_wait_seconds`, which `stop` cuts short. Each
@@ -43,35 +42,55 @@ class Retries:
 
     give_up_seconds: float
     longest_wait_seconds: float
-    stop: threading.Event
+    stop: Stop
     on_retry: Callable[[Retry], None]
 
-    def call(self, name: str, attempt: Callable[[], T], *, body: BlockBody | None = None) -> T:
-        """Return what `attempt` returns. Raises its last error, or Stopped once `stop` is set."""
+    def call(
+        self,
+        name: str,
+        attempt: Callable[[], T],
+        *,
+        body: BlockBody | None = None,
+        block: int | None = None,
+    ) -> T:
+        """Return what `attempt` returns. Raises its last error, or Stopped once `stop` is asked."""
         patience = Patience(self.give_up_seconds, body)
 
-        def tried() -> T:
-            if self.stop.is_set():
-                raise Stopped
+        def attempt_unless_stopped() -> T:
+            self.stop.check()
             patience.begin_try()
             return attempt()
+
+        def tell(state: RetryCallState) -> None:
+            error = state.outcome and state.outcome.exception()
+            if isinstance(error, VaultError) and not self.stop.asked:
+                self.on_retry(Retry(name, error, state.upcoming_sleep, block))
 
         retrying = Retrying(
             retry=retry_if_exception(patience.allows),
             stop=patience.is_over,
             wait=wait_random_exponential(multiplier=1, max=self.longest_wait_seconds),
-            sleep=sleep_using_event(self.stop),
-            before_sleep=lambda state: self._tell(name, state),
+            sleep=self.stop.wait,
+            before_sleep=tell,
             reraise=True,
         )
-        return retrying(tried)
+        return retrying(attempt_unless_stopped)
 
-    def _tell(self, name: str, state: RetryCallState) -> None:
-        error = state.outcome and state.outcome.exception()
-        if self.stop.is_set():
-            return  # there is no next try to tell of
-        if isinstance(error, VaultError):
-            self.on_retry(Retry(call=name, error=error, wait_seconds=state.upcoming_sleep))
+
+class Tries:
+    """Whether the service may have executed a call in one of its tries, though that failed."""
+
+    def __init__(self) -> None:
+        self.may_have_executed = False
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """Note how one try ends."""
+        try:
+            yield
+        except VaultError as error:
+            self.may_have_executed = self.may_have_executed or error.may_have_executed
+            raise
 
 
 class Patience:
@@ -79,7 +98,7 @@ class Patience:
 
     Time in which bytes of `body` move does not count, and a byte that gets further than any before
     it starts the count anew: a slow block is not in trouble. A byte that is sent once more is no
-    progress, so a call that always fails at its end does come to an end.
+    progress, so a call that always fails at its end is given up after all.
     """
 
     def __init__(
@@ -107,7 +126,7 @@ class Patience:
         if not isinstance(error, VaultError):
             return False
         self._failures[type(error)] += 1
-        return not error.most_tries or self._failures[type(error)] < error.most_tries
+        return not error.max_tries or self._failures[type(error)] < error.max_tries
 
     def is_over(self, state: RetryCallState) -> bool:
         """Tell, after a failed try, whether the time for trying is over."""

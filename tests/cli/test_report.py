@@ -1,26 +1,200 @@
-"""What scripts read: the JSON object, the receipts, and what none of them may contain."""
+"""What is said at the end: exit codes, lines, the JSON object; and what no output may contain."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from glacier_mpu.rehearsal.server import SECRET_KEY, RehearsalServer
-from tests.conftest import ROOT, VAULT, Ended, run
+from glacier_mpu.cli.options import Options, UsageError, parse
+from glacier_mpu.cli.report import (
+    ExitCode,
+    as_record,
+    ending_lines,
+    exit_code,
+    plan_lines,
+    plan_record,
+    result_lines,
+)
+from glacier_mpu.errors import (
+    BareRefusal,
+    CompletionUnknown,
+    SourceUnreadable,
+    TransientError,
+    UploadError,
+)
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import SECRET_KEY
+from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.transfer.request import Outcome, Status
+from glacier_mpu.vault.answers import Archive
+from tests.support.scripts import VAULT, Ended, run, script_parser
 
-MIB = 1 << 20
 MakeFile = Callable[..., Path]
 MEMBERS = [
     *("status", "archiveId", "location", "treeHash", "size", "uploadId", "blockSize", "blocks"),
     *("failedBlocks", "missingBlocks", "seconds", "bytesSent", "bytesSkipped", "retries"),
     *("resumeCommand", "error"),
 ]
+PLAN = Plan(5 * MIB, MIB)
+ARCHIVE = Archive("an-archive", "/1/vaults/photos/archives/an-archive", "7d10", 5 * MIB)
+NONE_SENT = CompletionUnknown("gone", sent=False)
+SENT = CompletionUnknown("no answer", sent=True)
+NO_LIST = CompletionUnknown("no answer, no list", sent=False, gone=False)
+
+
+def options(*arguments: str) -> Options:
+    words = ["--source-path", "/a file.zip", "--vault", VAULT, *arguments]
+    return parse(script_parser("GlacierMPUP.py"), words, script="/GlacierMPUP.py")
+
+
+def outcome(status: Status, error: UploadError | None = None, **facts: object) -> Outcome:
+    usual: dict[str, object] = {"upload_id": "an-id", "plan": PLAN, "description": "mine"}
+    return Outcome(status=status, error=error, **(usual | facts))  # type: ignore[arg-type]
+
+
+def ending(made: Outcome, *arguments: str, interrupted: bool = False) -> list[str]:
+    return ending_lines(made, options(*arguments), interrupted=interrupted)
+
+
+# -- the exit code
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [
+        (Status.COMPLETED, None, ExitCode.DONE),
+        (Status.STORED, None, ExitCode.DONE),
+        (Status.OPEN, SourceUnreadable("EIO"), ExitCode.OPEN),
+        (Status.ABORTED, BareRefusal("400"), ExitCode.FAILED),
+        (Status.FAILED, TransientError("503"), ExitCode.FAILED),
+        (Status.FAILED, None, ExitCode.FAILED),
+        (Status.FAILED, UsageError("--vault"), ExitCode.BAD_INPUT),
+        (Status.UNKNOWN, NONE_SENT, ExitCode.UNKNOWN),
+    ],
+)
+def test_the_exit_code_says_what_the_caller_can_do(
+    status: Status, error: UploadError | None, code: int
+) -> None:
+    assert exit_code(Outcome(status=status, error=error)) == code
+
+
+@pytest.mark.parametrize("status", Status)
+def test_an_interrupted_run_says_so_unless_it_is_done_or_nobody_knows(status: Status) -> None:
+    code = exit_code(Outcome(status=status), signal=15)
+    said_otherwise = {Status.COMPLETED: 0, Status.STORED: 0, Status.UNKNOWN: 4}
+    assert code == said_otherwise.get(status, 128 + 15)
+
+
+# -- the lines
+
+
+def test_stdout_has_the_archive() -> None:
+    assert result_lines(outcome(Status.COMPLETED, archive=ARCHIVE)) == [
+        "archive-id: an-archive",
+        "location: /1/vaults/photos/archives/an-archive",
+        "tree-hash: 7d10",
+        f"size: {5 * MIB}",
+    ]
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_stdout_has_the_open_upload_and_its_missing_blocks(status: Status) -> None:
+    made = outcome(status, missing=(0, 3, 4))
+    assert result_lines(made) == ["upload-id: an-id", "blocks-missing: 0, 3-4"]
+    assert result_lines(outcome(status))[1] == "blocks-missing: none"
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.ABORTED, Status.UNKNOWN])
+def test_stdout_is_empty_where_there_is_no_result(status: Status) -> None:
+    assert result_lines(outcome(status)) == []
+
+
+@pytest.mark.parametrize("missing", [(), (0, 3)])
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_the_last_line_of_an_open_upload_is_the_command_that_resumes_it(
+    status: Status, missing: tuple[int, ...]
+) -> None:
+    assert ending(outcome(status, missing=missing))[-1].endswith("--upload-id=an-id")
+
+
+def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks() -> None:
+    made = outcome(Status.OPEN, SourceUnreadable("EIO"), failed=(2, 4), missing=(2, 4))
+    lines = ending(made, interrupted=True)
+    assert lines[:2] == ["interrupted", "EIO"]
+    assert "disk" in lines[2]
+    assert lines[3] == "failed blocks: 2, 4"
+    assert "--upload-id=an-id" in lines[-1]
+
+
+def test_an_interrupted_run_that_knows_no_upload_says_that_there_may_be_one() -> None:
+    lines = ending(Outcome(status=Status.FAILED), interrupted=True)
+    assert any("--resume" in line for line in lines)
+
+
+def test_a_failure_that_is_only_temporary_says_to_run_it_again() -> None:
+    lines = ending(Outcome(status=Status.FAILED, error=TransientError("503")))
+    assert "run this again" in lines[-1]
+
+
+def test_an_aborted_upload_says_what_would_have_kept_it() -> None:
+    line = ending(outcome(Status.ABORTED, BareRefusal("400")))[-1]
+    assert "aborted" in line
+    assert "--finish-upload False" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "probably", "may_be_open"),
+    [(SENT, True, False), (NONE_SENT, False, False), (NO_LIST, False, True), (None, False, True)],
+    ids=["completion sent", "gone", "no list", "another error"],
+)
+def test_an_unknown_ending_says_how_to_find_out(
+    error: UploadError | None, *, probably: bool, may_be_open: bool
+) -> None:
+    lines = ending(outcome(Status.UNKNOWN, error, tree_hash="7d10"), "--account-id=123456789012")
+    text = "\n".join(lines)
+    assert ("very probably stored" in text) is probably
+    for fact in ("tree hash: 7d10", "description: mine", f"size: {5 * MIB}", "inventory"):
+        assert fact in text
+    job = next(line for line in lines if line.startswith("aws glacier initiate-job"))
+    assert "--account-id=123456789012" in job
+    assert f"--vault-name={VAULT}" in job
+    assert ("--upload-id=an-id" in lines[-1]) is may_be_open
+
+
+def test_a_rehearsal_names_the_archives_file() -> None:
+    made = outcome(Status.COMPLETED, archive=ARCHIVE)
+    line = ending(made, "--rehearse", "stand-in")[-1]
+    assert line.endswith(str(Path("stand-in", "archives", "an-archive")))
+
+
+# -- the dry run
+
+
+def test_a_dry_run_counts_the_requests() -> None:
+    record = plan_record(options("--start=1", "--end=2", "--finish-upload=False"), PLAN)
+    assert (record["blocksToSend"], record["requests"]) == ("1-2", 3)
+    assert plan_record(options(), PLAN)["requests"] == 5 + 2
+    assert plan_record(options("--upload-id=x"), PLAN)["requests"] == 5 + 1
+
+
+def test_a_dry_run_says_whether_the_last_block_is_shorter_and_the_block_size_may_change() -> None:
+    lines = plan_lines(options("--resume"), Plan(5 * MIB + 1, MIB))
+    assert "last-block: 5 (1 bytes, shorter than the others)" in lines
+    assert "an open upload keeps its own" in lines[1]
+    assert "an open upload keeps its own" not in plan_lines(options(), PLAN)[1]
+
+
+# -- the JSON object
+
+
+def test_the_record_of_an_outcome_that_crossed_a_process_is_the_same() -> None:
+    made = outcome(Status.OPEN, SourceUnreadable("EIO"), failed=(2,), missing=(2,), retries=3)
+    copy = pickle.loads(pickle.dumps(made))
+    assert as_record(copy, options(), seconds=1) == as_record(made, options(), seconds=1)
 
 
 def upload(server: RehearsalServer, source: Path, *arguments: object) -> Ended:
@@ -76,76 +250,16 @@ def test_an_error_of_the_service_keeps_its_code_and_request_id(
     assert error["requestId"] in ended.err
 
 
-def test_a_receipt_tells_all_that_finds_an_archive_again(
-    server: RehearsalServer, make_file: MakeFile, tmp_path: Path
-) -> None:
-    source, receipts = make_file(5), tmp_path / "receipts.jsonl"
-    receipts.write_text('{"cut short by a full di')
-    for comment in ("one", "two"):
-        ended = upload(server, source, "--receipts", receipts, "--comment", comment)
-        assert ended.code == 0, ended.err
-    lines = receipts.read_text().splitlines()
-    assert len(lines) == 3
-    receipt = json.loads(lines[2])
-    assert receipt["archiveId"] == ended.result["archive-id"]
-    assert receipt["description"] == "two"
-    assert receipt["vault"] == VAULT
-    assert receipt["region"] == "us-east-1"
-    assert receipt["sourcePath"] == str(source)
-    assert receipt["accountId"] == ended.result["location"].split("/")[1]
-    assert receipt["rehearsal"] is None
-    assert receipt["sourceModified"][:19] <= receipt["ended"][:19]
-    assert list(receipt)[: len(MEMBERS)] == MEMBERS
+# -- what is not to be seen, and what is
 
 
-def test_receipts_of_many_processes_at_once_are_all_whole(tmp_path: Path) -> None:
-    receipts = tmp_path / "receipts.jsonl"
-    code = (
-        "import sys; from glacier_mpu.cli.receipts import Receipts\n"
-        "receipts = Receipts(sys.argv[1], source_path='README.md')\n"
-        "for number in range(40): receipts.append({'number': number, 'filling': 'x' * 20000})"
-    )
-    many = [
-        subprocess.Popen([sys.executable, "-c", code, str(receipts)], cwd=ROOT) for _ in range(4)
-    ]
-    assert [process.wait(timeout=60) for process in many] == [0] * 4
-    numbers = [json.loads(line)["number"] for line in receipts.read_text().splitlines()]
-    assert sorted(numbers) == sorted(list(range(40)) * 4)
-
-
-def test_receipts_that_cannot_be_written_are_refused_before_anything_is_sent(
-    server: RehearsalServer, make_file: MakeFile, tmp_path: Path
-) -> None:
-    ended = upload(server, make_file(5), "--receipts", tmp_path / "no" / "such" / "folder")
-    assert ended.code == 2
-    assert list((server.folder / "uploads").iterdir()) == []
-
-
-def test_the_file_that_is_uploaded_takes_no_receipts(
-    server: RehearsalServer, make_file: MakeFile
-) -> None:
-    source = make_file(5)
-    assert upload(server, source, "--receipts", source).code == 2
-    assert source.stat().st_size == 5
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_receipt_lost_to_a_full_disk_is_said_loudly_and_is_no_failure(
-    server: RehearsalServer, make_file: MakeFile
-) -> None:
-    ended = upload(server, make_file(5), "--receipts", "/dev/full")
-    assert ended.code == 0
-    assert "RECEIPT" in ended.err
-    assert ended.result["archive-id"] in ended.err
-
-
-def test_data_that_goes_in_the_clear_to_another_machine_is_warned_of(make_file: MakeFile) -> None:
+def test_unencrypted_data_to_another_machine_is_warned_of(make_file: MakeFile) -> None:
     """Nothing is sent: without credentials the first call fails before it leaves the machine."""
     words = ["--source-path", make_file(5), "--vault", "v", "--region", "eu-west-1", "--quiet"]
     clear = run("GlacierMPU.py", *words, "--endpoint-url", "http://glacier.example")
-    assert "in the clear" in clear.err
-    for safe in ("https://glacier.example", "http://127.0.0.1:9", "http://localhost:9"):
-        assert "in the clear" not in run("GlacierMPU.py", *words, "--endpoint-url", safe).err
+    assert "unencrypted" in clear.err
+    safe = run("GlacierMPU.py", *words, "--endpoint-url", "https://glacier.example")
+    assert "unencrypted" not in safe.err
 
 
 @pytest.mark.parametrize("how", ["--verbose", "--quiet", "--output=json"])

@@ -1,4 +1,4 @@
-"""Signals: one asks to stop, two end the process, ignored ones stay ignored."""
+"""Signals: the first asks to stop, the second ends the process, ignored ones stay ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from glacier_mpu.cli.signals import Interruption
-from tests.support.kit import ROOT
+from tests.support.scripts import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -18,16 +18,16 @@ each_signal = pytest.mark.parametrize("name", NAMES)
 
 
 @each_signal
-def test_the_first_signal_sets_stop_and_is_remembered(name):
+def test_the_first_signal_asks_the_stop_and_is_remembered(name: str) -> None:
     number = getattr(signal, name)
     with Interruption() as interruption:
-        assert (interruption.stop.is_set(), interruption.signal) == (False, 0)
+        assert (interruption.stop.asked, interruption.signal) == (False, 0)
         signal.raise_signal(number)
-        assert (interruption.stop.is_set(), interruption.signal) == (True, number)
+        assert (interruption.stop.asked, interruption.signal) == (True, number)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_afterwards_every_handler_is_the_one_from_before(interrupted):
+def test_afterwards_every_handler_is_the_one_from_before(*, interrupted: bool) -> None:
     before = [signal.getsignal(getattr(signal, name)) for name in NAMES]
     with Interruption():
         assert [signal.getsignal(getattr(signal, name)) for name in NAMES] != before
@@ -36,7 +36,7 @@ def test_afterwards_every_handler_is_the_one_from_before(interrupted):
     assert [signal.getsignal(getattr(signal, name)) for name in NAMES] == before
 
 
-def test_handlers_come_back_when_the_run_raises():
+def test_handlers_are_restored_when_the_run_raises() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ValueError, match="no"), Interruption():
         raise ValueError("no")
@@ -44,13 +44,13 @@ def test_handlers_come_back_when_the_run_raises():
 
 
 @each_signal
-def test_a_signal_that_was_ignored_stays_ignored(name):
+def test_a_signal_that_was_ignored_stays_ignored(name: str) -> None:
     number = getattr(signal, name)
     before = signal.signal(number, signal.SIG_IGN)
     try:
         with Interruption() as interruption:
             signal.raise_signal(number)
-            assert not interruption.stop.is_set()
+            assert interruption.signal == 0
             other = signal.SIGTERM if number != signal.SIGTERM else signal.SIGINT
             signal.raise_signal(other)
             assert interruption.signal == other
@@ -60,7 +60,7 @@ def test_a_signal_that_was_ignored_stays_ignored(name):
         signal.signal(number, before)
 
 
-def ended(program: str, *, ignoring: int | None = None) -> subprocess.CompletedProcess:
+def ended(program: str, *, ignoring: int | None = None) -> subprocess.CompletedProcess[str]:
     def ignore() -> None:
         if ignoring is not None:
             signal.signal(ignoring, signal.SIG_IGN)
@@ -91,14 +91,14 @@ with Interruption() as interruption:
     ("first", "second"),
     [(name, name) for name in NAMES] + [("SIGINT", "SIGTERM"), ("SIGHUP", "SIGINT")],
 )
-def test_the_second_signal_ends_the_process_without_a_word(first, second):
+def test_the_second_signal_ends_the_process_without_a_word(first: str, second: str) -> None:
     done = ended(TWICE.format(first=first, second=second))
     assert done.returncode == -getattr(signal, second)
     assert done.stdout.split() == [str(int(getattr(signal, first)))]
     assert done.stderr == ""
 
 
-def test_nohup_is_inherited():
+def test_nohup_is_inherited() -> None:
     program = TWICE.format(first="SIGHUP", second="SIGHUP")
     done = ended(program, ignoring=signal.SIGHUP)
     assert (done.returncode, done.stdout.split()) == (0, ["0", "still", "here"])

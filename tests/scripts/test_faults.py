@@ -28,10 +28,10 @@ import GlacierMPU
 import GlacierMPUP
 from glacier_mpu.cli.main import main
 from glacier_mpu.rehearsal.server import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
-from glacier_mpu.waits import Waits
-from tests.conftest import VAULT, assert_nothing_secret, client_of
+from glacier_mpu.stop import Waits
 from tests.support import faults
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty
+from tests.support.scripts import VAULT, assert_nothing_secret, client_of
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -196,7 +196,7 @@ def test_passing_trouble_ends_in_one_intact_archive(
         assert_one_intact_archive(server, source)
     assert end.record["status"] == "completed"
     assert end.record["retries"] >= 1  # type: ignore[operator]
-    assert "trying again in" in end.err
+    assert "retrying in" in end.err
 
 
 @pytest.mark.parametrize("call", ["a block", "complete"])

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from glacier_mpu.rehearsal.server import RehearsalServer
-from tests.conftest import ROOT, VAULT, script_environment, started
 from tests.support.faults import (
     FOREVER,
     Fault,
@@ -25,6 +24,7 @@ from tests.support.faults import (
     faulty,
     never_answer,
 )
+from tests.support.scripts import ROOT, VAULT, script_environment, started
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -93,7 +93,7 @@ def test_a_signal_ends_a_wait_between_two_tries(
         environment = script_environment(server)
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert "trying again in" in process.stderr.readline()
+    assert "retrying in" in process.stderr.readline()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143

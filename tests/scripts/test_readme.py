@@ -10,10 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 import GlacierMPUP
-from glacier_mpu.cli.report import as_record
-from glacier_mpu.errors import ExitCode
+from glacier_mpu.cli.report import ExitCode, as_record
 from glacier_mpu.transfer.request import Outcome, Status
-from tests.conftest import ROOT
+from tests.support.scripts import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -45,7 +44,7 @@ def test_every_exit_code_is_in_the_table_and_no_other() -> None:
 
 def test_every_member_of_the_json_object_is_in_the_table_in_order() -> None:
     told = re.findall(r"`(\w+)`", " ".join(first_cells(section("JSON"))))
-    record = as_record(Outcome(status=Status.FAILED), None, seconds=0, retries=0)
+    record = as_record(Outcome(status=Status.FAILED), None, seconds=0)
     assert sorted(told) == sorted(record)
 
 

@@ -1,15 +1,20 @@
-"""`--resume`: which open upload is gone on with, and what several runs at once come to."""
+"""`--resume`: which open upload is resumed, and what several runs at once come to."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.server import RehearsalServer
-from tests.conftest import ROOT, VAULT, Ended, client_of, run, started
+from glacier_mpu.rehearsal.wire import Answer, Call
+from tests.support.faults import FOREVER, Fault, FaultyHandler, at_send, do, faulty
+from tests.support.scripts import ROOT, VAULT, Ended, client_of, run, started
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -40,7 +45,7 @@ def archive_of(server: RehearsalServer, ended: Ended) -> bytes:
 
 
 @BOTH
-def test_the_open_upload_of_the_same_description_is_gone_on_with(
+def test_the_open_upload_of_the_same_description_is_resumed(
     server: RehearsalServer, make_file: MakeFile, script: str
 ) -> None:
     source = make_file(4 * MIB + 1)
@@ -48,19 +53,19 @@ def test_the_open_upload_of_the_same_description_is_gone_on_with(
     mine = partly(server, source, 1)
     ended = resume(script, server, source)
     assert ended.code == 0, ended.err
-    assert f"going on with upload {mine}" in ended.err
+    assert f"resuming upload {mine}" in ended.err
     assert "2 of 5 blocks" in ended.err
     assert archive_of(server, ended) == source.read_bytes()
     assert open_uploads(server) == {other}
 
 
 @BOTH
-def test_where_nothing_is_open_an_upload_is_begun(
+def test_where_nothing_is_open_an_upload_is_started(
     server: RehearsalServer, make_file: MakeFile, script: str
 ) -> None:
     ended = resume(script, server, make_file(5))
     assert ended.code == 0, ended.err
-    assert "beginning a new one" in ended.err
+    assert "starting a new one" in ended.err
 
 
 def test_of_several_the_one_that_holds_most_of_this_file_is_taken(
@@ -77,9 +82,9 @@ def test_of_several_the_one_that_holds_most_of_this_file_is_taken(
     of_another_file = partly(server, changed, 3)
     ended = resume("GlacierMPU.py", server, source)
     assert ended.code == 0, ended.err
-    assert f"going on with upload {best}" in ended.err
+    assert f"resuming upload {best}" in ended.err
     assert "of 2 open uploads" in ended.err
-    assert f"not going on with upload {of_another_file}" in ended.err
+    assert f"not resuming upload {of_another_file}" in ended.err
     assert open_uploads(server) == {fewer, of_another_file}
 
 
@@ -88,7 +93,7 @@ def test_of_equals_the_newest_is_taken(server: RehearsalServer, make_file: MakeF
     partly(server, source, 1)
     newest = partly(server, source, 1)
     ended = resume("GlacierMPU.py", server, source)
-    assert f"going on with upload {newest}" in ended.err
+    assert f"resuming upload {newest}" in ended.err
 
 
 def test_an_asked_block_size_chooses_among_open_uploads(
@@ -98,8 +103,8 @@ def test_an_asked_block_size_chooses_among_open_uploads(
     of_two = partly(server, source, 0, "--blocksize", 2, "--comment", "mine")
     of_one = partly(server, source, 2)
     ended = resume("GlacierMPU.py", server, source, "--blocksize", 2)
-    assert f"going on with upload {of_two}" in ended.err
-    assert f"not going on with upload {of_one}" in ended.err
+    assert f"resuming upload {of_two}" in ended.err
+    assert f"not resuming upload {of_one}" in ended.err
 
 
 def test_an_upload_of_a_longer_file_is_passed_over_and_the_reason_told(
@@ -109,7 +114,7 @@ def test_an_upload_of_a_longer_file_is_passed_over_and_the_reason_told(
     source = make_file(2 * MIB)
     ended = resume("GlacierMPU.py", server, source, "--blocksize", 1)
     assert ended.code == 0, ended.err
-    assert f"not going on with upload {longer}" in ended.err
+    assert f"not resuming upload {longer}" in ended.err
     assert archive_of(server, ended) == source.read_bytes()
 
 
@@ -124,39 +129,83 @@ def test_more_than_a_page_of_open_uploads_is_searched(
     source = make_file(2 * MIB)
     mine = partly(server, source, 0)
     ended = resume("GlacierMPUP.py", server, source)
-    assert f"going on with upload {mine}" in ended.err
+    assert f"resuming upload {mine}" in ended.err
+
+
+@contextmanager
+def holding_blocks_until(folder: Path, *, listed: int) -> Iterator[RehearsalServer]:
+    """Yield a stand-in that takes no block before so many lists of stored blocks were answered.
+
+    So no run can complete the upload before all have found it.
+    """
+    answered = threading.Semaphore(0)
+    all_listed = threading.Event()
+
+    @at_send
+    def count(handler: FaultyHandler, call: Call, answer: Answer) -> None:
+        Handler.send(handler, call, answer)
+        answered.release()
+
+    def wait() -> None:
+        if not all_listed.is_set():
+            for _ in range(listed):
+                assert answered.acquire(timeout=60)
+            all_listed.set()
+
+    handler = faulty(
+        Fault("ListParts", count, times=FOREVER),
+        Fault("UploadMultipartPart", do(once_at_a_time(wait)), times=FOREVER),
+    )
+    with RehearsalServer(folder, handler=handler) as server:
+        server.store.create_vault(VAULT)
+        yield server
+
+
+def once_at_a_time(action: Callable[[], None]) -> Callable[[], None]:
+    lock = threading.Lock()
+
+    def locked() -> None:
+        with lock:
+            action()
+
+    return locked
+
+
+def resume_at_once(
+    script: str, server: RehearsalServer, source: Path, *arguments: str, runs: int
+) -> None:
+    """Start so many runs of one command, and see them end in one intact archive."""
+    words = [sys.executable, str(ROOT / script), "--source-path", str(source), "--vault", VAULT]
+    words += ["--resume", "--comment", "mine", "--endpoint-url", server.endpoint_url, *arguments]
+    processes = [started(words, server) for _ in range(runs)]
+    told = [process.communicate(timeout=90) for process in processes]
+    codes = {process.returncode for process in processes}
+    assert codes in ({0}, {0, 4}), told
+    (archive,) = (server.folder / "archives").iterdir()
+    assert archive.read_bytes() == source.read_bytes()
+    assert open_uploads(server) == set()
 
 
 @BOTH
 def test_two_runs_at_once_end_in_one_intact_archive(
-    server: RehearsalServer, make_file: MakeFile, script: str
+    tmp_path: Path, make_file: MakeFile, script: str
 ) -> None:
-    source = make_file(40 * MIB + 1)
-    partly(server, source, 2)
-    words = [sys.executable, str(ROOT / script), "--source-path", str(source), "--vault", VAULT]
-    words += ["--resume", "--comment", "mine", "--endpoint-url", server.endpoint_url]
-    both = [started(words, server) for _ in range(2)]
-    told = [process.communicate(timeout=60) for process in both]
-    codes = sorted(process.returncode for process in both)
-    assert codes in ([0, 0], [0, 4]), told
-    (archive,) = (server.folder / "archives").iterdir()
-    assert archive.read_bytes() == source.read_bytes()
-    assert open_uploads(server) == set()
+    source = make_file(20 * MIB + 1)
+    with holding_blocks_until(tmp_path / "glacier", listed=2) as server:
+        client = client_of(server)
+        client.initiate_multipart_upload(
+            vaultName=VAULT, archiveDescription="mine", partSize=str(MIB)
+        )
+        resume_at_once(script, server, source, runs=2)
 
 
 def test_runs_that_begin_at_the_same_moment_share_one_upload(
-    server: RehearsalServer, make_file: MakeFile
+    tmp_path: Path, make_file: MakeFile
 ) -> None:
-    source = make_file(80 * MIB + 1)
-    words = [sys.executable, str(ROOT / "GlacierMPUP.py"), "--source-path", str(source)]
-    words += ["--vault", VAULT, "--resume", "--blocksize", "1"]
-    words += ["--endpoint-url", server.endpoint_url]
-    several = [started(words, server) for _ in range(3)]
-    told = [process.communicate(timeout=60) for process in several]
-    assert {process.returncode for process in several} <= {0, 4}, told
-    (archive,) = (server.folder / "archives").iterdir()
-    assert archive.read_bytes() == source.read_bytes()
-    assert open_uploads(server) == set()
+    """One begins it, and lists no blocks; the two others find it."""
+    source = make_file(20 * MIB + 1)
+    with holding_blocks_until(tmp_path / "glacier", listed=2) as server:
+        resume_at_once("GlacierMPUP.py", server, source, "--blocksize", "1", runs=3)
 
 
 def test_resume_and_an_upload_id_contradict_each_other(make_file: MakeFile) -> None:

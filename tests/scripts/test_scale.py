@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from glacier_mpu.rehearsal.server import RehearsalServer
-from tests.conftest import ROOT, VAULT, run, script_environment
 from tests.support.faults import faulty
+from tests.support.scripts import ROOT, VAULT, run, script_environment
 
 MIB = 1 << 20
 
@@ -58,7 +58,7 @@ def test_ten_thousand_blocks_are_uploaded_resumed_from_half_and_listed(tmp_path:
             *("GlacierMPUP.py", *common, "--end", 4999, "--finish-upload", "False"), server=server
         )
         assert first.code == 0, first.err
-        assert first.result["blocks-wanted"] == "5000-9999"
+        assert first.result["blocks-missing"] == "5000-9999"
         last = run("GlacierMPUP.py", *common, "--resume", server=server)
         assert last.code == 0, last.err
         assert handler.calls.count("ListParts") >= 5000 // 50

@@ -12,7 +12,7 @@ import pytest
 from botocore.utils import calculate_tree_hash
 
 from glacier_mpu.rehearsal.server import RehearsalServer
-from tests.conftest import ROOT, VAULT, Ended, client_of, run, script_environment
+from tests.support.scripts import ROOT, VAULT, Ended, client_of, run, script_environment
 
 MIB = 1 << 20
 BOTH = pytest.mark.parametrize("script", ["GlacierMPU.py", "GlacierMPUP.py"])
@@ -103,11 +103,11 @@ def test_an_upload_made_of_ranges_becomes_one_archive(
         server=server,
     )
     assert first.code == 0, first.err
-    assert first.result["blocks-wanted"] == "0, 3-5"
+    assert first.result["blocks-missing"] == "0, 3-5"
     again = [*common, f"--upload-id={first.result['upload-id']}"]
     early = run(script, *again, "--start", 4, server=server)
     assert early.code == 3, early.err
-    assert early.result["blocks-wanted"] == "0, 3"
+    assert early.result["blocks-missing"] == "0, 3"
     last = run(script, *again, server=server)
     assert last.code == 0, last.err
     assert archive_of(server, last) == source.read_bytes()
@@ -148,7 +148,7 @@ def test_blocks_outside_the_range_must_be_the_files_own_before_anything_is_compl
     again = [*common, f"--upload-id={first.result['upload-id']}"]
     last = run("GlacierMPUP.py", *again, "--start", 2, server=server)
     assert last.code == 3, last.err
-    assert last.result["blocks-wanted"] == "0"
+    assert last.result["blocks-missing"] == "0"
     assert "not as the file has them: block 0" in last.err
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glacier_mpu.errors import BadInput, ExitCode
+from glacier_mpu.errors import BadInput, BlocksOutsideFile, TooManyBlocks
 from glacier_mpu.source.blocks import (
     LARGEST_BLOCK,
     LARGEST_FILE,
@@ -38,14 +40,14 @@ FILE_SIZES = st.one_of(
 
 
 @st.composite
-def plans(draw):
+def plans(draw: st.DrawFn) -> Plan:
     size = draw(FILE_SIZES)
     fitting = [b for b in BLOCK_SIZES if size <= b * MOST_BLOCKS]
     return Plan(size, draw(st.sampled_from(fitting)))
 
 
 @given(plan=plans())
-def test_the_blocks_tile_the_file_exactly_and_none_is_empty(plan):
+def test_the_blocks_tile_the_file_exactly_and_none_is_empty(plan: Plan) -> None:
     blocks = list(plan.blocks(plan.numbers))
     assert 1 <= len(blocks) == plan.count <= MOST_BLOCKS
     position = 0
@@ -70,27 +72,40 @@ def test_the_blocks_tile_the_file_exactly_and_none_is_empty(plan):
         (2 * MIB + 1, [MIB, MIB, 1]),
     ],
 )
-def test_a_file_around_a_boundary_is_cut_into(size, sizes):
+def test_only_the_last_block_is_shorter_around_a_boundary(size: int, sizes: list[int]) -> None:
     plan = Plan(size, MIB)
     assert [block.size for block in plan.blocks(plan.numbers)] == sizes
 
 
-def test_the_largest_file_has_the_most_blocks_of_the_largest_size():
+def test_the_largest_file_has_the_most_blocks_of_the_largest_size() -> None:
+    check_file_size(LARGEST_FILE)
     plan = Plan(LARGEST_FILE, LARGEST_BLOCK)
     assert plan.count == MOST_BLOCKS
     assert plan.block(MOST_BLOCKS - 1).last_byte == LARGEST_FILE - 1
 
 
-@pytest.mark.parametrize("function", [check_file_size, smallest_block_size, choose_block_size])
-@pytest.mark.parametrize(("size", "fact"), [(LARGEST_FILE + 1, f"{LARGEST_FILE:,}"), (0, "empty")])
-def test_a_size_that_no_archive_has_is_bad_input_that_says_why(function, size, fact):
+def largest_blocks(size: int) -> Plan:
+    return Plan(size, LARGEST_BLOCK)
+
+
+@pytest.mark.parametrize(
+    "function", [check_file_size, smallest_block_size, choose_block_size, largest_blocks]
+)
+@pytest.mark.parametrize(
+    ("size", "fact"),
+    [(LARGEST_FILE + 1, f"{LARGEST_FILE:,}"), (0, "the file is empty")],
+    ids=["one byte over", "empty"],
+)
+def test_a_size_that_no_archive_has_is_bad_input_that_says_why(
+    function: Callable[[int], object], size: int, fact: str
+) -> None:
     with pytest.raises(BadInput, match=fact) as caught:
         function(size)
-    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert type(caught.value) is BadInput
 
 
 @given(size=FILE_SIZES)
-def test_the_smallest_block_size_fits_and_half_of_it_does_not(size):
+def test_the_smallest_block_size_fits_and_half_of_it_does_not(size: int) -> None:
     smallest = smallest_block_size(size)
     assert smallest in BLOCK_SIZES
     assert size <= smallest * MOST_BLOCKS
@@ -98,7 +113,7 @@ def test_the_smallest_block_size_fits_and_half_of_it_does_not(size):
 
 
 @given(size=FILE_SIZES)
-def test_the_chosen_block_size_is_128_mb_or_the_smallest_that_fits(size):
+def test_the_chosen_block_size_is_128_mb_or_the_smallest_that_fits(size: int) -> None:
     chosen = choose_block_size(size)
     fits = size <= PREFERRED_BLOCK * MOST_BLOCKS
     assert chosen == (PREFERRED_BLOCK if fits else smallest_block_size(size))
@@ -106,31 +121,34 @@ def test_the_chosen_block_size_is_128_mb_or_the_smallest_that_fits(size):
 
 
 @pytest.mark.parametrize("power", range(13))
-def test_one_block_over_ten_thousand_is_refused_with_the_smallest_size_that_fits(power):
+def test_one_block_over_ten_thousand_is_refused_with_the_smallest_size_that_fits(
+    power: int,
+) -> None:
     block_size = MIB << power
     most = block_size * MOST_BLOCKS
     assert Plan(most, block_size).count == MOST_BLOCKS
     if block_size == LARGEST_BLOCK:
         return
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(TooManyBlocks, match="10,001") as caught:
         Plan(most + 1, block_size)
-    assert "10,001" in caught.value.message
-    assert f"--blocksize {2 << power} " in caught.value.next_step + " "
+    error = caught.value
+    assert (error.count, error.most, error.block_size) == (10_001, 10_000, block_size)
+    assert error.smallest == 2 * block_size
 
 
 @given(size=st.integers(-MIB, 2 * LARGEST_BLOCK))
-def test_a_block_size_is_a_power_of_two_of_mib_from_1_to_4096(size):
+def test_a_block_size_is_a_power_of_two_of_mib_from_1_to_4096(size: int) -> None:
     assert is_block_size(size) == (size in BLOCK_SIZES)
 
 
 @pytest.mark.parametrize("block_size", [0, -MIB, 1, MIB - 1, 3 * MIB, 2 * LARGEST_BLOCK])
-def test_a_plan_with_another_block_size_is_refused(block_size):
+def test_a_plan_with_another_block_size_is_refused(block_size: int) -> None:
     with pytest.raises(BadInput, match=str(block_size)):
         Plan(1, block_size)
 
 
 @given(mib=st.integers(-5000, 10_000).filter(lambda mib: not is_block_size(mib * MIB)))
-def test_the_nearest_block_sizes_are_neighbours_around_or_next_to_the_wrong_one(mib):
+def test_the_nearest_block_sizes_are_neighbours_around_or_next_to_the_wrong_one(mib: int) -> None:
     below, above = nearest_block_sizes(mib)
     assert is_block_size(below * MIB)
     assert above == 2 * below
@@ -142,7 +160,7 @@ def test_the_nearest_block_sizes_are_neighbours_around_or_next_to_the_wrong_one(
 
 
 @given(numbers=st.lists(st.integers(0, 60), max_size=40))
-def test_ranges_say_which_blocks_once_and_in_order(numbers):
+def test_ranges_name_each_block_once_and_in_order(numbers: list[int]) -> None:
     text = as_ranges(numbers)
     runs = [
         (int(first), int(last or first))
@@ -156,7 +174,7 @@ def test_ranges_say_which_blocks_once_and_in_order(numbers):
     ("numbers", "text"),
     [([], ""), ([2], "2"), ([5, 6], "5-6"), ([7, 2, 5, 6], "2, 5-7"), (range(10_000), "0-9999")],
 )
-def test_ranges_are_written_as_people_do(numbers, text):
+def test_ranges_are_written_as_people_do(numbers: Iterable[int], text: str) -> None:
     assert as_ranges(numbers) == text
 
 
@@ -170,28 +188,66 @@ def test_ranges_are_written_as_people_do(numbers, text):
         (9, 9, range(9, 10)),
     ],
 )
-def test_a_selection_includes_both_ends_and_none_is_the_files_own(first, last, numbers):
+def test_a_selection_includes_both_ends_and_none_is_the_files_own(
+    first: int | None, last: int | None, numbers: range
+) -> None:
     assert Plan(10 * MIB, MIB).selection(first, last) == numbers
 
 
 @pytest.mark.parametrize(
-    ("first", "last"),
-    [(10, None), (None, 10), (-1, None), (None, -1), (4, 3), (0, 10**30)],
+    ("first", "last", "ends"),
+    [
+        (10, None, (10, 9)),
+        (None, 10, (0, 10)),
+        (-1, None, (-1, 9)),
+        (None, -1, (0, -1)),
+        (4, 3, (4, 3)),
+        (0, 10**30, (0, 10**30)),
+    ],
     ids=["start past", "end past", "start negative", "end negative", "start after end", "huge"],
 )
-def test_a_selection_that_is_none_names_the_valid_range(first, last):
-    with pytest.raises(BadInput) as caught:
+def test_a_range_that_is_empty_or_leaves_the_file_is_refused_with_the_valid_one(
+    first: int | None, last: int | None, ends: tuple[int, int]
+) -> None:
+    with pytest.raises(BlocksOutsideFile, match="0 to 9") as caught:
         Plan(10 * MIB, MIB).selection(first, last)
-    said = caught.value.message + caught.value.next_step
-    assert "0 to 9" in said
-    assert all(str(n) in said for n in (first, last) if n is not None)
+    error = caught.value
+    assert (error.first, error.last, error.count) == (*ends, 10)
+    assert all(str(number) in error.message for number in ends)
 
 
 @pytest.mark.parametrize("number", [-1, 3, 10_000])
-def test_a_block_outside_the_file_is_refused_with_the_files_range(number):
+def test_a_block_outside_the_file_is_refused_with_the_files_range(number: int) -> None:
     with pytest.raises(BadInput, match=f"{number}.*0-2"):
         Plan(3 * MIB, MIB).block(number)
 
 
-def test_a_block_is_a_value():
-    assert Plan(3, MIB).block(0) == Block(number=0, offset=0, size=3)
+@pytest.mark.parametrize("number", [-1, 3])
+def test_a_list_of_blocks_with_one_outside_the_file_is_refused(number: int) -> None:
+    with pytest.raises(BadInput, match=f"no block {number}"):
+        list(Plan(3 * MIB, MIB).blocks([0, number]))
+
+
+def test_blocks_are_given_in_the_order_asked_for() -> None:
+    assert [block.number for block in Plan(3 * MIB, MIB).blocks([2, 0, 2])] == [2, 0, 2]
+
+
+@given(plan=plans())
+def test_a_plan_and_its_blocks_come_back_equal_from_another_process(plan: Plan) -> None:
+    last = plan.block(plan.count - 1)
+    assert pickle.loads(pickle.dumps((plan, last))) == (plan, last)
+    assert Block(last.number, last.offset, last.size) == last
+    assert Plan(plan.size, plan.block_size) == plan
+
+
+def test_blocks_that_differ_in_anything_are_not_equal() -> None:
+    block = Block(number=1, offset=2, size=3)
+    assert block == Block(1, 2, 3)
+    assert block not in (Block(0, 2, 3), Block(1, 0, 3), Block(1, 2, 4))
+    assert Plan(3, MIB) not in (Plan(4, MIB), Plan(3, 2 * MIB))
+
+
+@pytest.mark.parametrize("value", [Plan(3, MIB), Block(1, 2, 3)], ids=["plan", "block"])
+def test_a_plan_and_a_block_cannot_be_changed(value: Plan | Block) -> None:
+    with pytest.raises(AttributeError):
+        value.size = 4  # type: ignore[misc]

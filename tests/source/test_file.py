@@ -1,26 +1,37 @@
-"""The local file: what may be uploaded, how a block is read, and what happens meanwhile."""
+"""A local file as the source: what may be uploaded, how a block is read, and what can go wrong."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import sys
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace as with_other
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from botocore.utils import calculate_tree_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier_mpu.errors import BadInput, SourceChanged, SourceUnreadable, Stopped
-from glacier_mpu.source.blocks import LARGEST_FILE, MIB, Block, Plan
-from glacier_mpu.source.file import Source, check_unchanged, digest_block, inspect
-from tests.support.kit import Clock, body_of, ignore, never, pattern, whole, write
+from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
+from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.source.body import BlockBody
+from glacier_mpu.source.file import FileSource, as_moment, inspect
+from glacier_mpu.source.treehash import Digest
+from glacier_mpu.stop import Stop, Stopped
+from tests.support.kit import ignore, pattern, whole, write
+
+OnRead = Callable[[int], None]
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+needs_fadvise = pytest.mark.skipif(
+    not hasattr(os, "posix_fadvise"), reason="a system that takes no advice on its page cache"
+)
 # Reading its first page ends in EIO on every Linux: a broken disk that is always at hand.
 BROKEN_DISK = "/proc/self/mem"
 needs_broken_disk = pytest.mark.skipif(
@@ -29,106 +40,124 @@ needs_broken_disk = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory) -> Source:
+def source(tmp_path_factory: pytest.TempPathFactory) -> FileSource:
     return write(tmp_path_factory.mktemp("source") / "file", pattern(3 * MIB + 5))
 
 
-class StatSays:
-    """The module os of a file system that this machine does not have: stat() says otherwise."""
-
-    def __init__(self, **fields: int) -> None:
-        self._fields = fields
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(os, name)
-
-    def stat(self, path: str) -> SimpleNamespace:
-        honest = os.stat(path)
-        names = ("st_mode", "st_ino", "st_size", "st_mtime_ns")
-        return SimpleNamespace(**({name: getattr(honest, name) for name in names} | self._fields))
+def digest_of(
+    source: FileSource,
+    block: Block | None = None,
+    *,
+    stop: Stop | None = None,
+    on_read: OnRead = ignore,
+) -> Digest:
+    return source.digest(block or whole(source), stop=stop or Stop(), on_read=on_read)
 
 
-def digest_of(source, block=None, *, stopped=never, on_read=ignore):
-    return digest_block(source, block or whole(source), stopped=stopped, on_read=on_read)
+def opened(
+    source: FileSource,
+    block: Block | None = None,
+    *,
+    stop: Stop | None = None,
+    on_read: OnRead = ignore,
+) -> BlockBody:
+    return source.open(
+        block or whole(source),
+        linear_hash="0" * 64,
+        stop=stop or Stop(),
+        on_move=on_read,
+        allow=lambda size: size,
+    )
+
+
+def name_of(value: object) -> str:
+    """Return the id of a parameter: a function's name."""
+    return getattr(value, "__name__", "")
 
 
 # -- which files may be uploaded
 
 
 @pytest.mark.parametrize("name", ["a b.zip", "naïve.zip", "日本.zip", "%41.zip", "it's.zip"])
-def test_a_file_with_this_name_is_inspected_and_read(tmp_path, name):
+def test_a_file_with_this_name_is_inspected_and_read(tmp_path: Path, name: str) -> None:
     source = write(tmp_path / name, b"data")
     status = os.stat(source.path)
     assert (source.size, source.mtime_ns, source.inode) == (4, status.st_mtime_ns, status.st_ino)
+    assert source.name == source.path == str(tmp_path / name)
     assert digest_of(source).linear == hashlib.sha256(b"data").hexdigest()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_a_file_whose_name_is_no_utf8_is_inspected_read_and_named_in_messages(tmp_path):
+def test_a_file_whose_name_is_no_utf8_is_inspected_read_and_named_in_messages(
+    tmp_path: Path,
+) -> None:
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     source = write(Path(path), b"data")
     assert digest_of(source).linear == hashlib.sha256(b"data").hexdigest()
     os.unlink(path)
     with pytest.raises(SourceChanged) as caught:
-        check_unchanged(source)
+        source.check_unchanged()
     caught.value.message.encode()  # can be printed anywhere
 
 
-def missing(folder):
-    return folder / "missing"
+def missing(folder: Path) -> str:
+    return str(folder / "nowhere")
 
 
-def folder_itself(folder):
-    return folder
+def folder_itself(folder: Path) -> str:
+    return str(folder)
 
 
-def empty(folder):
-    (folder / "empty").touch()
-    return folder / "empty"
+def empty(folder: Path) -> str:
+    (folder / "file").touch()
+    return str(folder / "file")
 
 
-def fifo(folder):
-    os.mkfifo(folder / "fifo")
-    return folder / "fifo"
+def fifo(folder: Path) -> str:
+    os.mkfifo(folder / "file")
+    return str(folder / "file")
 
 
-def dangling_link(folder):
+def dangling_link(folder: Path) -> str:
     (folder / "link").symlink_to(folder / "nothing")
-    return folder / "link"
+    return str(folder / "link")
 
 
-def with_nul(folder):
+def with_nul(folder: Path) -> str:
     return f"{folder}/a\0b"
 
 
-def nameless(_):
+def nameless(_: Path) -> str:
     return ""
 
 
 @needs_posix
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    ("make", "fact"),
+    ("path_in", "kind", "fact"),
     [
-        (missing, "missing"),
-        (folder_itself, "folder"),
-        (empty, "empty"),
-        (fifo, "not a regular file"),
-        (dangling_link, "link"),
-        (with_nul, "null"),
-        (nameless, "''"),
+        (missing, BadInput, "nowhere.*No such file"),
+        (folder_itself, SourceIsFolder, "is a folder"),
+        (empty, BadInput, "the file is empty"),
+        (fifo, BadInput, "is not a regular file"),
+        (dangling_link, BadInput, "link.*No such file"),
+        (with_nul, BadInput, "null"),
+        (nameless, BadInput, "''.*No such file"),
     ],
-    ids=lambda value: value.__name__ if callable(value) else "",
+    ids=name_of,
 )
-def test_what_can_be_no_archive_is_bad_input_at_once(tmp_path, make, fact):
-    path = str(make(tmp_path))
-    with pytest.raises(BadInput, match=fact):
+def test_what_can_be_no_archive_is_bad_input_at_once(
+    tmp_path: Path, path_in: Callable[[Path], str], kind: type[BadInput], fact: str
+) -> None:
+    path = path_in(tmp_path)
+    with pytest.raises(BadInput, match=fact) as caught:
         inspect(path)
+    assert type(caught.value) is kind
 
 
 @needs_posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_bad_input(tmp_path):
+def test_a_file_that_may_not_be_read_is_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"data")
     path.chmod(0)
@@ -136,40 +165,47 @@ def test_a_file_that_may_not_be_read_is_bad_input(tmp_path):
         inspect(str(path))
 
 
-@pytest.mark.parametrize(("over", "refused"), [(0, False), (1, True)], ids=["at", "over"])
-def test_the_limit_of_glacier_is_the_limit(tmp_path, monkeypatch, over, refused):
-    path = tmp_path / "large"
-    path.write_bytes(b"x")
-    try:
-        os.truncate(path, LARGEST_FILE + over)
-    except OSError:  # most file systems end below 40 TB; this one then says that it does not
-        monkeypatch.setattr("glacier_mpu.source.file.os", StatSays(st_size=LARGEST_FILE + over))
-    if refused:
-        with pytest.raises(BadInput, match=f"{LARGEST_FILE:,}"):
-            inspect(str(path))
-    else:
-        assert inspect(str(path)).size == LARGEST_FILE
+# -- a value that crosses to other processes
+
+
+def test_a_source_comes_back_equal_from_another_process_and_can_be_read_there(
+    source: FileSource,
+) -> None:
+    copy = pickle.loads(pickle.dumps(source))
+    assert copy == source
+    assert copy == inspect(source.path)
+    copy.check_unchanged()
+    assert digest_of(copy) == digest_of(source)
+
+
+@pytest.mark.parametrize(
+    "other", [{"path": "other"}, {"size": 1}, {"mtime_ns": 1}, {"inode": 1}], ids=str
+)
+def test_a_source_that_differs_in_anything_is_another(
+    source: FileSource, other: dict[str, Any]
+) -> None:
+    assert with_other(source, **other) != source
 
 
 # -- whether it is still the same
 
 
-def truncate(path):
+def truncate(path: Path) -> None:
     os.truncate(path, 10)
 
 
-def grow(path):
+def grow(path: Path) -> None:
     with path.open("ab") as stream:
         stream.write(b"more")
 
 
-def rewrite(path):
+def rewrite(path: Path) -> None:
     status = path.stat()
     path.write_bytes(b"y" * status.st_size)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
 
 
-def replace(path):
+def replace(path: Path) -> None:
     status = path.stat()
     other = path.with_name("other")
     other.write_bytes(b"z" * status.st_size)
@@ -177,7 +213,7 @@ def replace(path):
     other.replace(path)
 
 
-def remove(path):
+def remove(path: Path) -> None:
     path.unlink()
 
 
@@ -190,34 +226,86 @@ def remove(path):
         (replace, ["inode"], ["size", "modification time"]),
         (remove, ["gone"], []),
     ],
-    ids=lambda value: value.__name__ if callable(value) else "",
+    ids=name_of,
 )
-def test_a_changed_file_is_told_by_what_changed(tmp_path, change, named, unnamed):
-    source = write(tmp_path / "file", b"x" * 100)
-    os.utime(source.path, ns=(0, 0))
-    source = inspect(source.path)
-    check_unchanged(source)
+def test_a_changed_file_is_told_by_what_changed(
+    tmp_path: Path, change: Callable[[Path], None], named: list[str], unnamed: list[str]
+) -> None:
+    path = write(tmp_path / "file", b"x" * 100).path
+    os.utime(path, ns=(0, 0))
+    source = inspect(path)
+    source.check_unchanged()
     change(tmp_path / "file")
     with pytest.raises(SourceChanged) as caught:
-        check_unchanged(source)
+        source.check_unchanged()
     assert all(text in caught.value.message for text in named)
     assert not any(text in caught.value.message for text in unnamed)
     assert (caught.value.keeps_upload, caught.value.every_block_alike) == (True, True)
 
 
-def test_reading_a_file_does_not_change_it(file):
-    digest_of(file)
-    with body_of(file) as body:
+def test_reading_a_file_does_not_change_it(source: FileSource) -> None:
+    digest_of(source)
+    with opened(source) as body:
         body.read()
-    check_unchanged(file)
+    source.release(whole(source))
+    source.check_unchanged()
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000000000Z"),
+        pytest.param(-1, "1969-12-31T23:59:59.999999999Z", marks=needs_posix),
+        (1_795_507_200_000_000_100, "2026-11-24T08:00:00.000000100Z"),
+        pytest.param(
+            253_402_300_799_999_999_999, "9999-12-31T23:59:59.999999999Z", marks=needs_posix
+        ),
+        (253_402_300_800 * 10**9, "253402300800000000000 ns"),
+        (2**40 * 10**9, f"{2**40}000000000 ns"),
+        (2**100, f"{2**100} ns"),
+    ],
+    ids=["epoch", "before it", "now", "year 9999", "year 10000", "year 36812", "beyond all"],
+)
+def test_a_files_time_is_told_to_the_nanosecond_however_far_off(
+    nanoseconds: int, text: str
+) -> None:
+    assert as_moment(nanoseconds) == text
 
 
 @pytest.mark.parametrize("seconds", [253_402_300_800, 2**40], ids=["year 10000", "year 36812"])
-def test_a_modification_time_far_off_is_no_reason_to_fail(tmp_path, monkeypatch, seconds):
+def test_a_modification_time_far_off_is_compared_and_named_as_any_other(
+    tmp_path: Path, seconds: int
+) -> None:
+    path = write(tmp_path / "file", b"x").path
+    os.utime(path, ns=(0, 0))
+    source = with_other(inspect(path), mtime_ns=seconds * 10**9)
+    with pytest.raises(SourceChanged) as caught:
+        source.check_unchanged()
+    assert (
+        f"modification time was {seconds}000000000 ns, now 1970-01-01T00:00:00.000000000Z"
+        in caught.value.message
+    )
+
+
+def test_a_reopened_file_is_read_from_its_first_byte(source: FileSource) -> None:
+    with source.reopen() as file:
+        assert file.read(MIB + 1) == pattern(source.size)[: MIB + 1]
+
+
+def test_reopening_a_file_that_is_gone_says_that_it_changed(tmp_path: Path) -> None:
     source = write(tmp_path / "file", b"x")
-    # Times on ext4 end in 2446, those on tmpfs and XFS do not.
-    monkeypatch.setattr("glacier_mpu.source.file.os", StatSays(st_mtime_ns=seconds * 10**9))
-    check_unchanged(inspect(source.path))
+    os.unlink(source.path)
+    with pytest.raises(SourceChanged, match="gone"):
+        source.reopen()
+
+
+@needs_posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root reads everything")
+def test_reopening_a_file_that_may_no_longer_be_read_is_unreadable(tmp_path: Path) -> None:
+    source = write(tmp_path / "secret", b"x")
+    os.chmod(source.path, 0)
+    with pytest.raises(SourceUnreadable, match="secret"):
+        source.reopen()
 
 
 # -- one reading for both hashes
@@ -225,18 +313,21 @@ def test_a_modification_time_far_off_is_no_reason_to_fail(tmp_path, monkeypatch,
 
 @settings(deadline=None, max_examples=25)
 @given(data=st.data())
-def test_the_digest_of_any_block_is_hashlibs_and_botocores(file, data):
-    plan = Plan(file.size, MIB * data.draw(st.sampled_from([1, 2, 4])))
+def test_the_digest_of_any_block_is_hashlibs_and_botocores(
+    source: FileSource, data: st.DataObject
+) -> None:
+    plan = Plan(source.size, MIB * data.draw(st.sampled_from([1, 2, 4])))
     block = plan.block(data.draw(st.sampled_from(plan.numbers)))
     reads: list[int] = []
-    found = digest_of(file, block, on_read=reads.append)
-    there = pattern(file.size)[block.offset : block.last_byte + 1]
+    found = digest_of(source, block, on_read=reads.append)
+    there = pattern(source.size)[block.offset : block.last_byte + 1]
     assert found.linear == hashlib.sha256(there).hexdigest()
-    assert found.tree.hex() == calculate_tree_hash(BytesIO(there))
+    # The stubs say that it takes a str.
+    assert found.tree.hex() == calculate_tree_hash(cast("Any", BytesIO(there)))
     assert sum(reads) == block.size
 
 
-def test_hashing_and_sending_a_large_block_takes_less_than_3_mib(tmp_path):
+def test_hashing_and_sending_a_large_block_takes_less_than_3_mib(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     path.touch()
     os.truncate(path, 64 * MIB)
@@ -244,7 +335,7 @@ def test_hashing_and_sending_a_large_block_takes_less_than_3_mib(tmp_path):
     tracemalloc.start()
     try:
         digest_of(source)
-        with body_of(source) as body:
+        with opened(source) as body:
             while body.read(16 * 1024):
                 pass
         _, peak = tracemalloc.get_traced_memory()
@@ -256,100 +347,64 @@ def test_hashing_and_sending_a_large_block_takes_less_than_3_mib(tmp_path):
 # -- a block as a body
 
 
-def test_a_body_has_its_blocks_length_and_bytes_and_no_more(file):
-    block = Plan(file.size, MIB).block(1)
-    with body_of(file, block) as body:
-        assert len(body) == block.size
-        assert body.read(10) + body.read(0) + body.read(None) == pattern(file.size)[MIB : 2 * MIB]
-        assert (body.read(), body.read(5), body.tell()) == (b"", b"", block.size)
+def test_an_opened_block_is_that_block_and_carries_the_hash_it_was_given(
+    source: FileSource,
+) -> None:
+    block = Plan(source.size, MIB).block(1)
+    moves: list[int] = []
+    with source.open(
+        block,
+        linear_hash="ab" * 32,
+        stop=Stop(),
+        on_move=moves.append,
+        allow=lambda size: min(size, 1000),
+    ) as body:
+        assert body.linear_hash == "ab" * 32
+        assert body.read() == pattern(source.size)[MIB : MIB + 1000]
+    assert moves == [1000]
 
 
-def test_the_last_block_ends_with_the_file(file):
-    block = Plan(file.size, MIB).block(3)
-    with body_of(file, block) as body:
-        assert body.read(MIB) == pattern(file.size)[-5:]
+def test_each_opened_block_has_a_handle_of_its_own(source: FileSource) -> None:
+    plan = Plan(source.size, MIB)
+    with opened(source, plan.block(0)) as first, opened(source, plan.block(3)) as last:
+        assert first.read(10) == pattern(source.size)[:10]
+        assert last.read() == pattern(source.size)[-5:]
+        assert first.read(10) == pattern(source.size)[10:20]
 
 
-def test_a_grown_file_gives_the_block_that_it_had(tmp_path):
+def test_a_grown_file_gives_the_block_that_it_had(tmp_path: Path) -> None:
     source = write(tmp_path / "file", b"x" * 100)
     grow(tmp_path / "file")
-    with body_of(source) as body:
+    with opened(source) as body:
         assert body.read() == b"x" * 100
-
-
-@given(
-    steps=st.lists(
-        st.one_of(
-            st.tuples(st.just("read"), st.integers(-1, 40)),
-            st.tuples(st.just("seek"), st.integers(-20, 120), st.sampled_from([0, 1, 2])),
-        ),
-        max_size=20,
-    )
-)
-def test_a_body_reads_and_seeks_as_a_file_and_its_moves_add_up_to_the_position(small, steps):
-    like = BytesIO(pattern(100))
-    moves: list[int] = []
-    with body_of(small, on_move=moves.append) as body:
-        for step, *arguments in steps:
-            if step == "read":
-                assert body.read(*arguments) == like.read(*arguments)
-            else:
-                offset, whence = arguments
-                base = (0, like.tell(), 100)[whence]
-                wanted = min(max(base + offset, 0), 100)  # a body stays within its block
-                assert body.seek(offset, whence) == like.seek(wanted)
-            assert body.tell() == like.tell() == sum(moves)
-            assert body.furthest >= body.tell()
-        body.seek(0)
-    assert sum(moves) == 0
-    assert 0 not in moves
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Source:
-    return write(tmp_path_factory.mktemp("small") / "file", pattern(100))
-
-
-def test_a_rewind_is_told_as_bytes_less_and_furthest_stays(small):
-    moves: list[int] = []
-    clock = Clock()
-    with body_of(small, on_move=moves.append, clock=clock) as body:
-        clock.passes(5)
-        body.read(60)
-        moved_at = body.moved_at
-        clock.passes(5)
-        body.seek(0)
-        assert (body.furthest, body.moved_at) == (60, moved_at)
-        body.read(20)
-    assert moves == [60, -60, 20]
-    assert (body.furthest, body.moved_at - moved_at) == (60, 5)
-
-
-def test_a_closed_body_reads_no_more_and_closing_twice_is_well(small):
-    body = body_of(small)
-    body.close()
-    body.close()
-    with pytest.raises(ValueError, match="closed"):
-        body.read(1)
 
 
 # -- trouble in the middle
 
 
-def read_as_body(source, *, stopped=never, on_read=ignore):
-    with body_of(source, stopped=stopped, on_move=on_read) as body:
+def read_as_body(
+    source: FileSource,
+    block: Block | None = None,
+    *,
+    stop: Stop | None = None,
+    on_read: OnRead = ignore,
+) -> None:
+    with opened(source, block, stop=stop, on_read=on_read) as body:
         while body.read(64 * 1024):
             pass
 
 
+Reading = Callable[..., object]
 both_readings = pytest.mark.parametrize("reading", [digest_of, read_as_body])
 
 
 @both_readings
-def test_a_file_that_is_truncated_while_it_is_read_has_changed(tmp_path, reading):
+def test_a_file_that_is_truncated_while_it_is_read_has_changed(
+    tmp_path: Path, reading: Reading
+) -> None:
     source = write(tmp_path / "file", pattern(3 * MIB))
 
-    def cut(_):
+    def cut(_: int) -> None:
         os.truncate(source.path, 2 * MIB + 1)
 
     with pytest.raises(SourceChanged, match=str(3 * MIB - 1)) as caught:
@@ -359,8 +414,8 @@ def test_a_file_that_is_truncated_while_it_is_read_has_changed(tmp_path, reading
 
 @needs_broken_disk
 @both_readings
-def test_a_disk_that_cannot_read_is_unreadable_and_no_broken_connection(reading):
-    source = Source(path=BROKEN_DISK, size=4096, mtime_ns=0, inode=0)
+def test_a_disk_that_cannot_read_is_unreadable_and_no_broken_connection(reading: Reading) -> None:
+    source = FileSource(path=BROKEN_DISK, size=4096, mtime_ns=0, inode=0)
     with pytest.raises(SourceUnreadable, match="block 0") as caught:
         reading(source)
     assert not isinstance(caught.value, OSError)
@@ -368,7 +423,7 @@ def test_a_disk_that_cannot_read_is_unreadable_and_no_broken_connection(reading)
 
 
 @both_readings
-def test_a_file_that_is_gone_is_unreadable(tmp_path, reading):
+def test_a_file_that_is_gone_is_unreadable(tmp_path: Path, reading: Reading) -> None:
     source = write(tmp_path / "file", b"x")
     os.unlink(source.path)
     with pytest.raises(SourceUnreadable, match="file"):
@@ -376,16 +431,83 @@ def test_a_file_that_is_gone_is_unreadable(tmp_path, reading):
 
 
 @both_readings
-def test_reading_stops_in_the_middle_when_asked_to(tmp_path, reading):
+def test_reading_stops_in_the_middle_when_asked_to(tmp_path: Path, reading: Reading) -> None:
     source = write(tmp_path / "file", pattern(3 * MIB))
+    stop = Stop()
     reads: list[int] = []
+
+    def on_read(size: int) -> None:
+        reads.append(size)
+        stop.ask()
+
     with pytest.raises(Stopped):
-        reading(source, stopped=lambda: bool(reads), on_read=reads.append)
+        reading(source, stop=stop, on_read=on_read)
     assert len(reads) == 1
 
 
-def test_unreadable_names_the_blocks_number_and_bytes(tmp_path):
+@both_readings
+def test_a_run_that_was_stopped_before_reads_nothing(source: FileSource, reading: Reading) -> None:
+    stop = Stop()
+    stop.ask()
+    reads: list[int] = []
+    with pytest.raises(Stopped):
+        reading(source, stop=stop, on_read=reads.append)
+    assert reads == []
+
+
+@both_readings
+def test_unreadable_names_the_blocks_number_and_bytes(tmp_path: Path, reading: Reading) -> None:
     source = write(tmp_path / "file", pattern(2 * MIB))
     os.unlink(source.path)
     with pytest.raises(SourceUnreadable, match=f"block 1 .*{MIB}-{2 * MIB - 1}"):
-        digest_of(source, Block(number=1, offset=MIB, size=MIB))
+        reading(source, Block(number=1, offset=MIB, size=MIB))
+
+
+# -- the page cache
+
+
+@needs_fadvise
+def test_a_released_block_and_no_other_is_dropped_from_the_page_cache(
+    source: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advice: list[tuple[int, int, int, int]] = []
+
+    def note(descriptor: int, offset: int, size: int, advised: int) -> None:
+        advice.append((os.fstat(descriptor).st_ino, offset, size, advised))
+
+    block = Plan(source.size, MIB).block(2)
+    monkeypatch.setattr(os, "posix_fadvise", note)
+    source.release(block)
+    assert advice == [(source.inode, 2 * MIB, MIB, os.POSIX_FADV_DONTNEED)]
+
+
+def test_releasing_a_block_of_a_file_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    source = write(tmp_path / "file", b"x")
+    os.unlink(source.path)
+    source.release(whole(source))
+
+
+@needs_fadvise
+def test_a_file_system_that_takes_no_advice_is_read_and_released_all_the_same(
+    source: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def refuse(*arguments: int) -> None:
+        asked.append(arguments[-1])
+        raise OSError(22, "Invalid argument")
+
+    found = digest_of(source)
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    assert digest_of(source) == found
+    source.release(whole(source))
+    assert asked == [os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_DONTNEED]
+
+
+def test_a_system_without_such_advice_reads_and_releases_all_the_same(
+    source: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = digest_of(source)
+    monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    assert digest_of(source) == found
+    source.release(whole(source))

@@ -1,4 +1,7 @@
-"""The number of slots that auto finds, on lines of arithmetic and a clock that the test moves."""
+"""The number of slots that auto finds, and the limit on bytes a second.
+
+Lines are arithmetic, and the test moves the clock.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,18 @@ from collections.abc import Callable
 
 import pytest
 
-from glacier_mpu.transfer.pacing import Tuner
+from glacier_mpu.transfer.pacing import (
+    Measured,
+    Measurement,
+    Reading,
+    Search,
+    Settled,
+    SlowedDown,
+    Throttle,
+    Timing,
+    Trial,
+    Tuner,
+)
 
 Line = Callable[[int, float], float]  # slots and time -> bytes a second
 
@@ -19,11 +33,14 @@ class Run:
         self.now = 0.0
         self.moved = 0.0
         self.refusals = 0
-        self.notes: list[str] = []
-        self.tuner = Tuner(
-            most=most, note=self.notes.append, trace=lambda _: None, clock=lambda: self.now
-        )
+        self.heard: list[Measured | Settled | SlowedDown] = []
+        self.tuner = Tuner(most=most, hear=self.heard.append, clock=lambda: self.now)
         self.slots = self.tuner.slots
+
+    @property
+    def news(self) -> list[Settled | SlowedDown]:
+        """What was heard apart from each single rate."""
+        return [event for event in self.heard if not isinstance(event, Measured)]
 
     def lasts(self, seconds: float, *, blocks: int = 1000) -> float:
         """Let time go by, and return the share of the best possible rate that was moved in it.
@@ -67,11 +84,23 @@ def test_auto_comes_within_five_percent_of_the_best_number_that_is_not_refused()
     assert run.refusals <= 4
 
 
-def test_it_begins_with_two_and_says_once_what_it_settled_at() -> None:
+def test_it_begins_with_two_and_reports_once_what_it_settled_at() -> None:
     run = Run(capped(total=40e6, each=8e6))
     assert run.slots == 2
     run.lasts(300)
-    assert len([note for note in run.notes if "at once" in note]) == 1
+    (settled,) = run.news
+    assert isinstance(settled, Settled)
+    assert settled.slots == 8
+    assert settled.rate == pytest.approx(40e6)
+
+
+def test_each_number_is_reported_with_the_bytes_a_second_that_it_moved() -> None:
+    run = Run(capped(total=40e6, each=8e6))
+    run.lasts(20)
+    readings = [event for event in run.heard if isinstance(event, Measured)]
+    assert {reading.slots for reading in readings} >= {2, 4, 8, 16}
+    for reading in readings:
+        assert reading.rate == pytest.approx(min(40e6, reading.slots * 8e6))
 
 
 def test_it_never_goes_over_what_it_may_use() -> None:
@@ -90,6 +119,17 @@ def test_one_storm_of_refusals_halves_once() -> None:
         run.tuner.slow_down()
         run.lasts(0.4)
     assert run.slots == before // 2
+    assert run.news[-1] == SlowedDown(before, before // 2)
+    assert len([event for event in run.news if isinstance(event, SlowedDown)]) == 1
+
+
+def test_trouble_of_a_single_slot_is_not_reported_because_it_lowers_nothing() -> None:
+    run = Run(capped(total=1e6, each=1e6), most=1)
+    run.lasts(1)
+    run.tuner.slow_down()
+    run.lasts(1)
+    assert run.slots == 1
+    assert not any(isinstance(event, SlowedDown) for event in run.heard)
 
 
 def test_refusals_of_blocks_that_were_on_their_way_already_halve_nothing_more() -> None:
@@ -112,7 +152,7 @@ def test_trouble_right_after_a_step_down_is_that_of_the_number_before() -> None:
     run.tuner.slow_down()
     run.now += 0.2
     run.slots = run.tuner.tick(busy=before, moved=int(run.moved))
-    numbers = []
+    numbers: list[int] = []
     for _ in range(600):
         run.lasts(1)
         numbers.append(run.slots)
@@ -124,26 +164,26 @@ def test_trouble_before_the_first_block_does_not_slow_the_blocks_down() -> None:
     run.tuner.slow_down()
     run.lasts(0.2)
     assert run.slots == 2
-    assert run.notes == []
+    assert run.news == []
 
 
 def test_nothing_is_concluded_while_the_slots_wait_for_their_blocks_to_be_hashed() -> None:
     run = Run(capped(total=40e6, each=8e6))
     run.lasts(200, blocks=0)
     assert run.slots == 2
-    assert run.notes == []
+    assert run.news == []
 
 
 def test_slots_that_have_no_block_do_not_count_as_tried() -> None:
     run = Run(capped(total=40e6, each=8e6))
     run.lasts(200, blocks=3)
     assert run.slots <= 8
-    assert run.notes == []
+    assert run.news == []
 
 
 def test_a_number_that_went_well_is_come_back_to_after_one_that_did_not() -> None:
     run = Run(capped(total=100e6, each=1e6), refuses_above=6)
-    numbers = []
+    numbers: list[int] = []
     for _ in range(300):
         run.lasts(0.2)
         numbers.append(run.slots)
@@ -154,11 +194,12 @@ def test_a_number_that_went_well_is_come_back_to_after_one_that_did_not() -> Non
 
 def test_a_line_whose_buffers_fill_first_is_not_taken_for_a_fast_one() -> None:
     run = Run(lambda slots, now: 0)
-    buffered = [0.0]
+    buffered = 0.0
 
     def line(slots: int, now: float) -> float:
-        fills = max(0.0, slots * 2.5e6 - buffered[0])  # each connection takes in so much at once
-        buffered[0] += fills
+        nonlocal buffered
+        fills = max(0.0, slots * 2.5e6 - buffered)  # each connection takes in so much at once
+        buffered += fills
         return min(12.5e6, slots * 1e6) + fills / 0.2
 
     run.line = line
@@ -179,3 +220,113 @@ def test_a_rate_that_jumps_about_does_not_drive_the_number_up() -> None:
     run = Run(lambda slots, now: 10e6 * jumps[int(now * 5) % len(jumps)])
     run.lasts(600)
     assert run.slots <= 4
+
+
+TIMING = Timing(settle=1, window=2, patience=8, brief=0.5)
+
+
+def test_a_rate_is_that_of_the_window_and_leaves_out_what_moved_before() -> None:
+    measurement = Measurement(Trial(slots=4), TIMING, now=100)
+    assert measurement.take(100, busy=4, moved=0) is None
+    assert measurement.take(101, busy=4, moved=9_000) is None
+    assert measurement.take(102, busy=4, moved=9_100) is None
+    assert measurement.take(103, busy=4, moved=9_300) == Reading(4, 150, brief=False)
+
+
+def test_a_brief_measurement_takes_its_share_of_the_time() -> None:
+    measurement = Measurement(Trial(slots=4, brief=True), TIMING, now=100)
+    assert measurement.take(100, busy=4, moved=0) is None
+    assert measurement.take(100.5, busy=4, moved=9_000) is None
+    assert measurement.take(101.5, busy=4, moved=9_300) == Reading(4, 300, brief=True)
+
+
+def test_a_measurement_begins_after_the_wait_of_its_trial() -> None:
+    measurement = Measurement(Trial(slots=4, wait=60), TIMING, now=100)
+    for now in range(100, 163):
+        assert measurement.take(now, busy=4, moved=100 * now) is None
+    assert measurement.take(163, busy=4, moved=16_300) == Reading(4, 100, brief=False)
+
+
+@pytest.mark.parametrize(
+    ("busy", "measured"),
+    [(1, False), (2, False), (3, True), (4, True), (5, False)],
+)
+def test_past_patience_slots_are_measured_if_more_are_busy_than_before_and_none_is_left_over(
+    busy: int, *, measured: bool
+) -> None:
+    trial = Trial(slots=4, base=Reading(2, 100, brief=False))
+    measurement = Measurement(trial, TIMING, now=0)
+    readings = [measurement.take(now, busy=busy, moved=100 * now) for now in range(8, 13)]
+    assert any(readings) is measured
+
+
+def searched(rates: dict[int, float], *, most: int) -> list[Trial]:
+    """Return the trials up to the settled one, on a line with these bytes a second by slots."""
+    trials: list[Trial] = []
+    search = Search(most, Timing(), lambda event: None)
+    while not trials or search.trial.wait == 0:
+        trials.append(search.trial)
+        reading = Reading(search.trial.slots, rates[search.trial.slots], search.trial.brief)
+        search.proceed(reading, now=0)
+    return [*trials, search.trial]
+
+
+def test_a_search_goes_up_briefly_in_doubling_steps_and_then_halves_the_last_one_in_full() -> None:
+    rates = {slots: float(min(slots, 24 - slots)) for slots in range(1, 24)}  # best with 12
+    trials = searched(rates, most=32)
+    assert [trial.slots for trial in trials if trial.brief] == [2, 4, 8, 16]
+    assert [trial.slots for trial in trials if not trial.brief] == [16, 8, 12, 14, 13, 12]
+
+
+def test_a_search_that_may_use_one_slot_only_settles_for_it_at_once() -> None:
+    assert [trial.slots for trial in searched({1: 1.0}, most=1)] == [1, 1]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+@pytest.mark.parametrize("rate", [100, 16_384, 1_000_000, 100_000_000])
+def test_over_ten_seconds_the_rate_is_kept_to_three_percent(rate: int) -> None:
+    clock = Clock()
+    throttle = Throttle(rate, wait=clock.wait, clock=clock)
+    began, gone = clock.now, 0
+    while clock.now - began < 10:
+        gone += throttle.allow(16_384)
+    assert gone == pytest.approx(10 * rate, rel=0.03)
+
+
+def test_no_second_carries_more_than_its_share_after_a_long_rest() -> None:
+    clock = Clock()
+    throttle = Throttle(1_000_000, wait=clock.wait, clock=clock)
+    clock.now += 3600
+    began, gone = clock.now, 0
+    while clock.now - began < 1:
+        gone += throttle.allow(16_384)
+    assert gone < 1_200_000
+
+
+def test_a_slow_rate_goes_in_small_pieces_and_never_in_none() -> None:
+    clock = Clock()
+    throttle = Throttle(800, wait=clock.wait, clock=clock)
+    assert throttle.allow(16_384) <= 100
+    assert Throttle(1, wait=clock.wait, clock=clock).allow(16_384) == 1
+
+
+def test_time_lost_to_slow_readers_is_not_saved_up_but_short_delays_are_made_good() -> None:
+    clock = Clock()
+    throttle = Throttle(1_000_000, wait=clock.wait, clock=clock)
+    began, gone = clock.now, 0
+    while clock.now - began < 10:
+        gone += throttle.allow(16_384)
+        clock.now += 0.01
+    assert gone == pytest.approx(10_000_000, rel=0.03)

@@ -1,50 +1,61 @@
 """The vault's contract: what the uploader relies on, kept by the stand-in and by the real service.
 
 `pytest --live-vault NAME` runs it against a real vault as well. AWS bills that: some dozen
-requests, and an archive of 2 MiB that stays in the vault.
+requests, and an archive of 1 MiB that stays in the vault.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from glacier_mpu.errors import HashMismatch, Refused, Stopped, UploadGone, VaultMissing
+from glacier_mpu.errors import (
+    HashMismatch,
+    Refused,
+    Unreachable,
+    UploadNotFound,
+    VaultNotFound,
+)
 from glacier_mpu.rehearsal.server import RehearsalServer
-from glacier_mpu.source.blocks import MIB, Plan
-from glacier_mpu.source.file import BlockBody, digest_block, inspect
+from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest, combine
+from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
 from glacier_mpu.vault.retry import Retry
-from glacier_mpu.waits import Waits
-from tests.conftest import address_of
+from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty
+from tests.support.kit import NoWait, ignore
+from tests.support.scripts import VAULT, address_of
 
 MakeFile = Callable[..., Path]
+UNKNOWN_ID = "A" * 92
 
 
-def open_vault(address: Address, *, stop: threading.Event | None = None) -> Vault:
-    return Vault(
-        address,
-        connections=2,
-        stop=stop or threading.Event(),
-        on_retry=lambda _: None,
-        waits=Waits(),
-    )
+@contextmanager
+def open_vault(
+    address: Address, *, stop: Stop | None = None, on_retry: Callable[[Retry], None] = ignore
+) -> Iterator[Vault]:
+    with closing(
+        Vault(address, connections=2, stop=stop or Stop(), on_retry=on_retry, waits=Waits())
+    ) as vault:
+        yield vault
 
 
 @pytest.fixture(params=["stand-in", "live"])
-def vault(request: pytest.FixtureRequest) -> Vault:
+def vault(request: pytest.FixtureRequest) -> Iterator[Vault]:
     if request.param == "stand-in":
-        return open_vault(address_of(request.getfixturevalue("server")))
+        with open_vault(address_of(request.getfixturevalue("server")), stop=NoWait()) as vault:
+            yield vault
+        return
     name = request.config.getoption("--live-vault")
     if not name:
         pytest.skip("needs --live-vault NAME")
-    return open_vault(Address(vault=name))
+    with open_vault(Address(vault=name)) as vault:
+        yield vault
 
 
 @contextmanager
@@ -56,19 +67,23 @@ def an_upload(vault: Vault, description: str = "contract") -> Iterator[str]:
         vault.abort(upload_id)
 
 
+def digest_of(source: FileSource, block: Block) -> Digest:
+    return source.digest(block, stop=Stop(), on_read=ignore)
+
+
 def send(
     vault: Vault, upload_id: str, path: Path, number: int, *, digest: Digest | None = None
 ) -> Digest:
+    """Send one block of the file, with its own hashes if no others are given."""
     source = inspect(str(path))
     block = Plan(source.size, MIB).block(number)
-    if digest is None:
-        digest = digest_block(source, block, stopped=lambda: False, on_read=lambda _: None)
-    with BlockBody(
-        source,
+    digest = digest or digest_of(source, block)
+    with source.open(
         block,
         linear_hash=digest.linear,
-        stopped=lambda: False,
-        on_move=lambda _: None,
+        stop=Stop(),
+        on_move=ignore,
+        allow=lambda size: size,
     ) as body:
         vault.send_block(upload_id, block, digest=digest, body=body)
     return digest
@@ -88,7 +103,7 @@ def test_an_upload_in_any_order_completes_to_an_archive_of_the_combined_hash(
     assert archive.location.endswith(f"/archives/{archive.archive_id}")
     again = vault.complete(upload_id, size=MIB + 5, tree_hash=tree_hash)
     assert again.archive_id == archive.archive_id
-    with pytest.raises(UploadGone):
+    with pytest.raises(UploadNotFound):
         vault.list_parts(upload_id)
 
 
@@ -119,14 +134,19 @@ def test_a_block_whose_hashes_are_not_its_own_is_refused_and_not_stored(
 ) -> None:
     source = make_file(MIB)
     with an_upload(vault) as upload_id:
-        wrong_tree = Digest(linear=send(vault, upload_id, source, 0).linear, tree=bytes(32))
+        stored = send(vault, upload_id, source, 0)
         other = make_file(MIB, "other")
         with other.open("r+b") as file:
             file.write(b"other")
-        for digest in (wrong_tree, Digest(linear="0" * 64, tree=wrong_tree.tree)):
+        right = digest_of(inspect(str(other)), Block(number=0, offset=0, size=MIB))
+        for wrong in (
+            Digest(linear=right.linear, tree=bytes(32)),
+            Digest(linear="0" * 64, tree=right.tree),
+            stored,
+        ):
             with pytest.raises(HashMismatch):
-                send(vault, upload_id, other, 0, digest=digest)
-        assert vault.list_parts(upload_id).parts[0].tree_hash != wrong_tree.tree
+                send(vault, upload_id, other, 0, digest=wrong)
+        assert vault.list_parts(upload_id).parts[0].tree_hash == stored.tree
 
 
 def test_a_block_sent_again_with_other_bytes_takes_the_place_of_the_first(
@@ -155,14 +175,17 @@ def test_completion_with_a_hole_or_a_wrong_hash_is_refused_and_leaves_the_upload
         assert len(vault.list_parts(upload_id).parts) == 2
 
 
-def test_an_upload_id_that_never_was_is_gone(vault: Vault) -> None:
-    with pytest.raises(UploadGone):
-        vault.list_parts("A" * 92)
+def test_an_upload_id_that_never_was_is_not_found(vault: Vault) -> None:
+    with pytest.raises(UploadNotFound):
+        vault.list_parts(UNKNOWN_ID)
 
 
-def test_a_vault_that_never_was_is_missing(server: RehearsalServer) -> None:
-    with pytest.raises(VaultMissing):
-        open_vault(address_of(server, vault="nowhere")).initiate(description="", block_size=MIB)
+def test_a_vault_that_never_was_is_not_found(server: RehearsalServer) -> None:
+    with (
+        open_vault(address_of(server, vault="nowhere")) as vault,
+        pytest.raises(VaultNotFound),
+    ):
+        vault.initiate(description="", block_size=MIB)
 
 
 def test_an_empty_description_is_no_description(vault: Vault) -> None:
@@ -173,39 +196,88 @@ def test_an_empty_description_is_no_description(vault: Vault) -> None:
 def test_a_listing_of_more_than_a_page_is_read_to_its_end(
     server: RehearsalServer, make_file: MakeFile
 ) -> None:
-    vault = open_vault(address_of(server))
     source = make_file(120 * MIB)
-    uploads = {vault.initiate(description=str(n), block_size=MIB) for n in range(51)}
-    upload_id = max(uploads)
-    for number in range(120):
-        send(vault, upload_id, source, number)
-    assert set(vault.list_parts(upload_id).parts) == {n * MIB for n in range(120)}
-    assert {upload.upload_id for upload in vault.list_uploads()} == uploads
+    with open_vault(address_of(server)) as vault:
+        uploads = {vault.initiate(description=str(n), block_size=MIB) for n in range(51)}
+        upload_id = max(uploads)
+        for number in range(120):
+            send(vault, upload_id, source, number)
+        assert set(vault.list_parts(upload_id).parts) == {n * MIB for n in range(120)}
+        assert {upload.upload_id for upload in vault.list_uploads()} == uploads
 
 
-def test_no_call_is_made_once_the_run_was_stopped(server: RehearsalServer) -> None:
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(Stopped):
-        open_vault(address_of(server), stop=stop).list_uploads()
-    assert client_calls(server) == 0
-
-
-def client_calls(server: RehearsalServer) -> int:
-    """Return how many uploads the stand-in was asked to begin."""
-    return len(open_vault(address_of(server)).list_uploads())
-
-
-def test_an_outage_is_told_and_then_survived(server: RehearsalServer) -> None:
+@pytest.mark.parametrize("times", [1, FOREVER], ids=["once", "always"])
+def test_a_block_counts_as_stored_only_once_the_vault_echoes_its_hash(
+    tmp_path: Path, make_file: MakeFile, times: int
+) -> None:
+    handler = faulty(Fault("UploadMultipartPart", echo_another_hash, times=times))
     told: list[Retry] = []
-    stop = threading.Event()
+    with RehearsalServer(tmp_path / "echoes", handler=handler) as server:
+        server.store.create_vault(VAULT)
+        with open_vault(address_of(server), stop=NoWait(), on_retry=told.append) as vault:
+            upload_id = vault.initiate(description="", block_size=MIB)
+            if times == 1:
+                send(vault, upload_id, make_file(MIB), 0)
+            else:
+                with pytest.raises(HashMismatch, match="0" * 64):
+                    send(vault, upload_id, make_file(MIB), 0)
+    assert [type(retry.error) for retry in told] == [HashMismatch]
+    assert handler.calls.count("UploadMultipartPart") == 2
+
+
+# -- a stop, and an outage
+
+CALLS: dict[str, Callable[[Vault, Path], object]] = {
+    "initiate": lambda vault, _: vault.initiate(description="", block_size=MIB),
+    "send_block": lambda vault, source: send(vault, UNKNOWN_ID, source, 1),
+    "list_parts": lambda vault, _: vault.list_parts(UNKNOWN_ID),
+    "list_uploads": lambda vault, _: vault.list_uploads(),
+    "complete": lambda vault, _: vault.complete(UNKNOWN_ID, size=1, tree_hash="0" * 64),
+    "abort": lambda vault, _: vault.abort(UNKNOWN_ID),
+}
+each_call = pytest.mark.parametrize("name", CALLS)
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Iterator[tuple[RehearsalServer, type[FaultyHandler]]]:
+    """Yield a stand-in, and its handler, whose `calls` are the operations that arrived."""
+    handler = faulty()
+    with RehearsalServer(tmp_path / "counted", handler=handler) as server:
+        server.store.create_vault(VAULT)
+        yield server, handler
+
+
+@each_call
+def test_no_call_is_made_once_the_run_was_stopped(
+    counted: tuple[RehearsalServer, type[FaultyHandler]], make_file: MakeFile, name: str
+) -> None:
+    server, handler = counted
+    stop = Stop()
+    stop.ask()
+    source = make_file(2 * MIB)
+    with open_vault(address_of(server), stop=stop) as vault, pytest.raises(Stopped):
+        CALLS[name](vault, source)
+    assert handler.calls == []
+
+
+@each_call
+def test_a_call_without_an_answer_is_told_by_its_name_and_a_block_by_its_number(
+    server: RehearsalServer, make_file: MakeFile, name: str
+) -> None:
+    told: list[Retry] = []
+    stop = Stop()
 
     def on_retry(retry: Retry) -> None:
         told.append(retry)
-        stop.set()
+        stop.ask()
 
+    source = make_file(2 * MIB)
     server.close()
-    vault = Vault(address_of(server), connections=1, stop=stop, on_retry=on_retry, waits=Waits())
-    with pytest.raises(Stopped):
-        vault.initiate(description="", block_size=MIB)
-    assert [retry.call for retry in told] == ["initiate the upload"]
+    with (
+        open_vault(address_of(server), stop=stop, on_retry=on_retry) as vault,
+        pytest.raises(Stopped),
+    ):
+        CALLS[name](vault, source)
+    (retry,) = told
+    assert (retry.call, retry.block) == (name, 1 if name == "send_block" else None)
+    assert isinstance(retry.error, Unreachable)

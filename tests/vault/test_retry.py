@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import statistics
-from types import SimpleNamespace
+from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
+from tenacity import RetryCallState, Retrying
 
 from glacier_mpu.errors import (
     BareRefusal,
-    ClockWrong,
+    ClockSkew,
+    CredentialsUnobtainable,
     HashMismatch,
     NotPermitted,
-    PassingTrouble,
     Refused,
     SourceUnreadable,
-    Stopped,
     Throttled,
+    TransientError,
     Unreachable,
+    VaultError,
 )
-from glacier_mpu.vault.retry import Patience, Retries, Retry
-from tests.support.kit import Clock, FakeEvent
+from glacier_mpu.source.body import BlockBody
+from glacier_mpu.stop import Stopped
+from glacier_mpu.vault.retry import Patience, Retries, Retry, Tries
+from tests.support.kit import Clock, NoWait
 
 AGES = 1e9
+
+
+@dataclass
+class Moves:
+    """What Patience looks at of a body."""
+
+    moved_at: float
+    furthest: int = 0
 
 
 class Line:
@@ -31,8 +45,8 @@ class Line:
 
     def __init__(self, *, give_up: float, with_body: bool = True) -> None:
         self.clock = Clock()
-        self.body = SimpleNamespace(furthest=0, moved_at=self.clock()) if with_body else None
-        self.patience = Patience(give_up, self.body, clock=self.clock)
+        self.body = Moves(self.clock()) if with_body else None
+        self.patience = Patience(give_up, cast("BlockBody | None", self.body), clock=self.clock)
         self.tries = 0
         self.slept = 0.0
 
@@ -41,13 +55,14 @@ class Line:
         self.tries += 1
         self.patience.begin_try()
         if reaching:
+            assert self.body is not None
             self.clock.passes(taking)
             self.body.furthest = max(self.body.furthest, reaching)
             self.body.moved_at = self.clock()
         self.clock.passes(hanging)
-        return self.patience.is_over(
-            SimpleNamespace(attempt_number=self.tries, idle_for=self.slept)
-        )
+        state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+        state.attempt_number, state.idle_for = self.tries, self.slept
+        return self.patience.is_over(state)
 
     def waits(self, seconds: float) -> None:
         self.slept += seconds
@@ -57,26 +72,26 @@ class Line:
 # -- patience
 
 
-def test_a_block_that_moved_for_days_and_broke_is_tried_again():
+def test_a_block_that_moved_for_days_and_broke_is_tried_again() -> None:
     line = Line(give_up=900)
     assert not line.fails(reaching=50, taking=3 * 86_400)
 
 
-def test_a_line_that_hangs_for_the_whole_time_after_the_last_byte_gets_one_more_try():
+def test_a_line_that_hangs_for_the_whole_time_after_the_last_byte_gets_one_more_try() -> None:
     for hanging in (899, 900, 86_400):  # for so long the process itself may have been stopped
         line = Line(give_up=900)
         assert not line.fails(reaching=50, taking=1, hanging=hanging)
         assert line.fails(hanging=1) == (hanging >= 899)
 
 
-def test_a_block_that_gets_a_byte_further_in_every_try_is_never_given_up():
+def test_a_block_that_gets_a_byte_further_in_every_try_is_never_given_up() -> None:
     line = Line(give_up=900)
     for reached in range(1, 200):
         assert not line.fails(reaching=reached, taking=3600, hanging=400)
         line.waits(400)
 
 
-def test_time_before_a_new_furthest_byte_is_forgotten():
+def test_time_before_a_new_furthest_byte_is_forgotten() -> None:
     line = Line(give_up=900)
     assert not line.fails(reaching=10, hanging=600)
     line.waits(290)
@@ -85,7 +100,7 @@ def test_time_before_a_new_furthest_byte_is_forgotten():
     assert line.fails(hanging=10)
 
 
-def test_a_call_that_fails_at_the_same_byte_every_time_ends_after_its_waits():
+def test_a_call_that_fails_at_the_same_byte_every_time_ends_after_its_waits() -> None:
     line = Line(give_up=900)
     failures = 1
     while not line.fails(reaching=100, taking=3600):
@@ -95,7 +110,7 @@ def test_a_call_that_fails_at_the_same_byte_every_time_ends_after_its_waits():
     assert line.slept == 900
 
 
-def test_time_in_which_bytes_are_sent_once_more_is_not_counted_as_trouble():
+def test_time_in_which_bytes_are_sent_once_more_is_not_counted_as_trouble() -> None:
     line = Line(give_up=900)
     line.fails(reaching=100, taking=10)
     line.waits(10)
@@ -103,7 +118,7 @@ def test_time_in_which_bytes_are_sent_once_more_is_not_counted_as_trouble():
 
 
 @pytest.mark.parametrize("with_body", [True, False])
-def test_hanging_tries_and_the_waits_between_them_add_up(with_body):
+def test_hanging_tries_and_the_waits_between_them_add_up(with_body: bool) -> None:
     line = Line(give_up=900, with_body=with_body)
     line.fails()
     line.waits(100)
@@ -114,7 +129,7 @@ def test_hanging_tries_and_the_waits_between_them_add_up(with_body):
     assert line.fails()
 
 
-def test_the_waits_of_a_call_without_a_body_are_counted():
+def test_the_waits_of_a_call_without_a_body_are_counted() -> None:
     line = Line(give_up=900, with_body=False)
     while not line.fails():
         line.waits(60)
@@ -122,7 +137,7 @@ def test_the_waits_of_a_call_without_a_body_are_counted():
 
 
 @pytest.mark.parametrize("with_body", [True, False])
-def test_patience_of_no_time_is_one_try(with_body):
+def test_patience_of_no_time_is_one_try(with_body: bool) -> None:
     assert Line(give_up=0, with_body=with_body).fails()
 
 
@@ -144,19 +159,31 @@ class Call:
         return end
 
 
-def retries_with(stop, told, *, give_up: float = AGES, longest: float = 60) -> Retries:
-    return Retries(
-        give_up_seconds=give_up, longest_wait_seconds=longest, stop=stop, on_retry=told.append
-    )
+@dataclass
+class Run:
+    """A run of one call: the waits of its stop, the retries that were told, and how it ended."""
+
+    stop: NoWait = field(default_factory=NoWait)
+    told: list[Retry] = field(default_factory=list)
+    end: object = None
+
+    def retries(self, *, give_up: float = AGES, longest: float = 60) -> Retries:
+        return Retries(
+            give_up_seconds=give_up,
+            longest_wait_seconds=longest,
+            stop=self.stop,
+            on_retry=self.told.append,
+        )
 
 
-def ended(call: Call, **limits: float) -> tuple[object, list[Retry], FakeEvent]:
-    """Return how a call ended, by value or error, what was told, and the event waited on."""
-    stop, told = FakeEvent(), []
+def run_of(call: Call, *, give_up: float = AGES, longest: float = 60) -> Run:
+    """Make the call; the run's `end` is what it returned or raised."""
+    run = Run()
     try:
-        return retries_with(stop, told, **limits).call("do it", call), told, stop
+        run.end = run.retries(give_up=give_up, longest=longest).call("abort", call)
     except BaseException as error:  # noqa: BLE001 - the test looks at it
-        return error, told, stop
+        run.end = error
+    return run
 
 
 @pytest.mark.parametrize(
@@ -164,7 +191,8 @@ def ended(call: Call, **limits: float) -> tuple[object, list[Retry], FakeEvent]:
     [
         (HashMismatch("other bytes"), 2),
         (BareRefusal("HTTP 400"), 5),
-        (ClockWrong("expired"), 2),
+        (CredentialsUnobtainable("no answer"), 5),
+        (ClockSkew("expired"), 2),
         (Refused("no"), 1),
         (NotPermitted("not you"), 1),
         (SourceUnreadable("EIO"), 1),
@@ -173,43 +201,46 @@ def ended(call: Call, **limits: float) -> tuple[object, list[Retry], FakeEvent]:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else f"{value}x",
 )
-def test_an_error_of_this_kind_is_tried_so_often_and_raised_as_it_is(error, tries):
+def test_an_error_of_this_kind_is_tried_so_often_and_raised_as_it_is(
+    error: BaseException, tries: int
+) -> None:
     call = Call(error)
-    end, told, stop = ended(call)
-    assert end is error
+    run = run_of(call)
+    assert run.end is error
     assert call.tries == tries
-    assert len(told) == len(stop.waits) == tries - 1
+    assert len(run.told) == len(run.stop.waits) == tries - 1
 
 
-@pytest.mark.parametrize("kind", [PassingTrouble, Unreachable, Throttled])
-def test_passing_trouble_is_tried_until_it_passes(kind):
+@pytest.mark.parametrize("kind", [TransientError, Unreachable, Throttled])
+def test_a_transient_error_is_tried_until_it_passes(kind: type[VaultError]) -> None:
     call = Call(*[kind("gone soon")] * 50, "done")
-    end, told, _ = ended(call)
-    assert (end, call.tries, len(told)) == ("done", 51, 50)
+    run = run_of(call)
+    assert (run.end, call.tries, len(run.told)) == ("done", 51, 50)
 
 
-def test_passing_trouble_that_stays_is_raised_when_the_waits_have_used_up_the_time():
-    error = PassingTrouble("still there")
-    end, _, stop = ended(Call(error), give_up=900)
-    assert end is error
-    assert 900 <= sum(stop.waits) < 900 + 60
+def test_a_transient_error_that_stays_is_raised_when_the_waits_have_used_up_the_time() -> None:
+    error = TransientError("still there")
+    run = run_of(Call(error), give_up=900)
+    assert run.end is error
+    assert 900 <= sum(run.stop.waits) < 900 + 60
 
 
-def test_no_time_to_give_is_one_try():
-    call = Call(PassingTrouble("x"))
-    ended(call, give_up=0)
+def test_no_time_to_give_is_one_try() -> None:
+    error = TransientError("x")
+    call = Call(error)
+    assert run_of(call, give_up=0).end is error
     assert call.tries == 1
 
 
-def test_two_hash_mismatches_end_the_call_whatever_came_between():
+def test_two_hash_mismatches_end_the_call_whatever_came_between() -> None:
     second = HashMismatch("again")
-    call = Call(HashMismatch("once"), PassingTrouble("x"), PassingTrouble("x"), second)
-    assert ended(call)[0] is second
+    call = Call(HashMismatch("once"), TransientError("x"), TransientError("x"), second)
+    assert run_of(call).end is second
     assert call.tries == 4
 
 
-def test_waits_grow_are_jittered_and_never_longer_than_the_longest():
-    runs = [ended(Call(*[PassingTrouble("x")] * 200, "done"))[2].waits for _ in range(3)]
+def test_waits_grow_are_jittered_and_never_longer_than_the_longest() -> None:
+    runs = [run_of(Call(*[TransientError("x")] * 200, "done")).stop.waits for _ in range(3)]
     for waits in runs:
         assert all(0 <= wait <= min(60, 2**n) for n, wait in enumerate(waits))
         assert len(set(waits)) == len(waits)
@@ -218,43 +249,91 @@ def test_waits_grow_are_jittered_and_never_longer_than_the_longest():
     assert runs[0] != runs[1]
 
 
-def test_the_longest_wait_may_be_shorter_than_the_first():
+def test_the_longest_wait_may_be_shorter_than_the_first() -> None:
     random.seed(1)
-    waits = ended(Call(*[PassingTrouble("x")] * 50, "done"), longest=0.5)[2].waits
+    waits = run_of(Call(*[TransientError("x")] * 50, "done"), longest=0.5).stop.waits
     assert 0.25 < max(waits) <= 0.5
 
 
-def test_every_failed_try_that_another_follows_is_told_with_its_wait():
-    errors = [PassingTrouble("one"), Unreachable("two"), HashMismatch("three")]
-    _, told, stop = ended(Call(*errors, "done"))
-    assert [(retry.call, retry.error) for retry in told] == [("do it", error) for error in errors]
-    assert [retry.wait_seconds for retry in told] == stop.waits
+def test_every_failed_try_that_another_follows_is_told_with_its_wait() -> None:
+    errors = [TransientError("one"), Unreachable("two"), HashMismatch("three")]
+    run = run_of(Call(*errors, "done"))
+    assert run.told == [
+        Retry("abort", error, wait) for error, wait in zip(errors, run.stop.waits, strict=True)
+    ]
+    assert all(retry.error is error for retry, error in zip(run.told, errors, strict=True))
 
 
-def test_a_stop_ends_the_wait_and_no_further_try_begins():
-    stop, told = FakeEvent(set_in_wait=3), []
-    call = Call(PassingTrouble("x"))
+def test_the_retry_of_a_block_tells_its_number() -> None:
+    run = Run()
+    run.retries().call("send_block", Call(TransientError("x"), "done"), block=7)
+    assert [(retry.call, retry.block) for retry in run.told] == [("send_block", 7)]
+
+
+def test_a_retry_comes_back_equal_from_another_process() -> None:
+    error = Throttled("slow down", code="ThrottlingException", status=400, request_id="Rq-1")
+    retry = Retry("send_block", error, 1.5, 7)
+    assert pickle.loads(pickle.dumps(retry)) == retry
+    assert retry == Retry(call="send_block", error=error, wait_seconds=1.5, block=7)
+    assert retry not in (
+        Retry("abort", error, 1.5, 7),
+        Retry("send_block", TransientError("slow down"), 1.5, 7),
+        Retry("send_block", error, 2.5, 7),
+        Retry("send_block", error, 1.5),
+    )
+
+
+def test_a_stop_ends_the_wait_and_no_further_try_begins() -> None:
+    run = Run(stop=NoWait(asked_in_wait=3))
+    call = Call(TransientError("x"))
     with pytest.raises(Stopped):
-        retries_with(stop, told).call("do it", call)
-    assert (call.tries, len(stop.waits)) == (3, 3)
+        run.retries().call("abort", call)
+    assert (call.tries, len(run.stop.waits)) == (3, 3)
 
 
-def test_a_stopped_run_begins_no_call_at_all():
-    stop = FakeEvent()
-    stop.set()
+def test_a_stopped_run_begins_no_call_at_all() -> None:
+    run = Run()
+    run.stop.ask()
     call = Call("done")
     with pytest.raises(Stopped):
-        retries_with(stop, []).call("do it", call)
+        run.retries().call("abort", call)
     assert call.tries == 0
 
 
-def test_a_try_that_fails_after_the_stop_is_not_told_as_to_be_tried_again():
-    stop, told = FakeEvent(), []
+def test_a_try_that_fails_after_the_stop_is_not_told_as_to_be_tried_again() -> None:
+    run = Run()
 
-    def attempt():
-        stop.set()
-        raise PassingTrouble("cut")
+    def attempt() -> None:
+        run.stop.ask()
+        raise TransientError("cut")
 
     with pytest.raises(Stopped):
-        retries_with(stop, told).call("do it", attempt)
-    assert told == []
+        run.retries().call("abort", attempt)
+    assert run.told == []
+
+
+# -- whether the service may have executed a call
+
+
+@pytest.mark.parametrize(
+    ("errors", "may_have_executed"),
+    [
+        ([], False),
+        ([Unreachable("x")], False),
+        ([Throttled("x"), Refused("no")], False),
+        ([TransientError("x")], True),
+        ([TransientError("x"), Unreachable("y"), Refused("no")], True),
+    ],
+    ids=["no error", "unreachable", "refused", "lost", "lost before"],
+)
+def test_one_lost_answer_among_the_tries_is_enough_for_the_call_to_count_as_maybe_executed(
+    errors: list[VaultError], may_have_executed: bool
+) -> None:
+    tries = Tries()
+    for error in errors:
+        with pytest.raises(type(error)) as caught, tries.another():
+            raise error
+        assert caught.value is error
+    with tries.another():
+        pass
+    assert tries.may_have_executed is may_have_executed

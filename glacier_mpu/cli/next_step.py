@@ -1,0 +1,150 @@
+"""What to do next: in words for each error, and as the command that resumes an upload. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from glacier_mpu.cli.options import Options, UsageError
+from glacier_mpu.errors import (
+    AccessDenied,
+    AccountNotAccepted,
+    AddressInvalid,
+    ArchiveMismatch,
+    BlockSizeMismatch,
+    BlocksOutsideFile,
+    CertificateError,
+    ClockSkew,
+    CredentialsExpired,
+    FileTooShort,
+    HashMismatch,
+    InternalError,
+    NotPermitted,
+    NotTheService,
+    NotTheWholeFile,
+    RegionMissing,
+    SourceChanged,
+    SourceIsFolder,
+    SourceUnreadable,
+    TooManyBlocks,
+    UploadError,
+    UploadNotFound,
+    VaultNotFound,
+)
+from glacier_mpu.source.blocks import MIB
+from glacier_mpu.transfer.request import Outcome, Status
+
+# The entry of the most specific class counts. A text, or a function of the error's facts.
+_STEPS: dict[type, str | Callable[[Any], str]] = {
+    UsageError: lambda error: str(error.next_step),
+    SourceIsFolder: "pack it into one file first, such as a .zip or .tar",
+    TooManyBlocks: lambda error: f"use --blocksize {error.smallest // MIB} or larger",
+    BlocksOutsideFile: lambda error: (
+        f"--start and --end take 0 to {error.count - 1}, and --start must not be above --end"
+    ),
+    NotTheWholeFile: "add --finish-upload False to leave the upload open for the other blocks",
+    BlockSizeMismatch: lambda error: f"use --blocksize {error.block_size // MIB}, or leave it out",
+    FileTooShort: (
+        "check --source-path and --upload-id: they do not belong together; to start a new upload, "
+        "leave out --upload-id"
+    ),
+    RegionMissing: "add --region, or set AWS_DEFAULT_REGION",
+    AddressInvalid: "check --profile, --region and --endpoint-url",
+    InternalError: "please report it, with the lines above",
+    SourceUnreadable: (
+        "find out why the disk cannot be read (its cable, its health, its mount), then resume"
+    ),
+    SourceChanged: (
+        "nothing was completed; once the file no longer changes, resume: only the blocks that "
+        "differ are sent"
+    ),
+    HashMismatch: (
+        "the file, this machine's memory or the network corrupts data; check them, then resume"
+    ),
+    NotTheService: (
+        "something between this machine and AWS answered; check the proxy, or the network's "
+        "log-in page"
+    ),
+    ClockSkew: "set this machine's clock (it is over five minutes off the service's), then resume",
+    NotPermitted: (
+        "set up credentials (aws configure, or --profile), and check them with: "
+        "aws sts get-caller-identity"
+    ),
+    AccessDenied: "allow the action on this vault in the IAM policy (README lists them)",
+    AccountNotAccepted: (
+        "the vault service accepts only accounts that used it before 2025-12-15; use such an "
+        "account"
+    ),
+    CertificateError: "check the clock, the CA certificates and any proxy of this machine",
+    CredentialsExpired: (
+        "renew the credentials (aws sso login, or the way you obtained them), then resume"
+    ),
+    VaultNotFound: (
+        "check --vault, --region and --account-id, or create the vault: "
+        "aws glacier create-vault --account-id - --vault-name NAME"
+    ),
+    UploadNotFound: (
+        "check the id with: aws glacier list-multipart-uploads --account-id - --vault-name NAME; "
+        "an upload that is not listed was completed, aborted, or expired after a day without "
+        "activity; to start a new one, leave out --upload-id"
+    ),
+    ArchiveMismatch: "do not rely on this archive; upload the file again, then delete it",
+}
+
+
+def next_step(error: UploadError) -> str:
+    """Return what to do about the error; empty where its message says it, or the ending does."""
+    for kind in type(error).__mro__:
+        step = _STEPS.get(kind)
+        if step is not None:
+            return step if isinstance(step, str) else step(error)
+    return ""
+
+
+def next_command(outcome: Outcome, options: Options) -> str:
+    """Return the command that resumes the upload, to be pasted as it is.
+
+    It asks for the whole file where nothing is missing in the asked range.
+    """
+    by_id = not options.resume or outcome.status is Status.UNKNOWN
+    dropped = ["--upload-id", "--resume"] if by_id else []
+    if outcome.status is Status.STORED or not set(outcome.missing) & set(_asked(outcome, options)):
+        dropped += ["--start", "--end", "--finish-upload"]
+    words = [sys.executable, options.script, *options.words_without(*dropped)]
+    if by_id:
+        words.append(f"--upload-id={outcome.upload_id}")
+    return _from_this_folder(options) + _pasteable(words)
+
+
+def _asked(outcome: Outcome, options: Options) -> range:
+    if outcome.plan is None:
+        return range(0)
+    return outcome.plan.selection(options.first, options.last)
+
+
+def _from_this_folder(options: Options) -> str:
+    """Return the change of folder that the command depends on, if it has relative paths."""
+    paths = (options.script, options.source_path, options.rehearse, options.receipts)
+    if all(path is None or os.path.isabs(path) for path in paths):
+        return ""
+    change = "cd /d " if os.name == "nt" else "cd "
+    return f"{change}{_pasteable([options.folder])} && "
+
+
+def _pasteable(words: list[str]) -> str:
+    """Quote the words for a POSIX shell; on Windows for cmd."""
+    if os.name != "nt":
+        return " ".join(map(_quoted, words))
+    return " ".join(word if re.fullmatch(r"[\w:\\/.=-]+", word) else f'"{word}"' for word in words)
+
+
+def _quoted(word: str) -> str:
+    """Quote for a POSIX shell; a name that is not UTF-8 by its bytes, as it would not survive."""
+    if word.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in word):
+        return shlex.quote(word)
+    octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(word))
+    return f"\"$(printf '{octal}')\""

@@ -1,0 +1,163 @@
+"""What an upload needs of any source, and one block of it as the body of a request."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from io import FileIO
+from typing import Protocol
+
+from glacier_mpu.errors import SourceChanged, SourceUnreadable
+from glacier_mpu.source.blocks import Block
+from glacier_mpu.source.treehash import Digest
+from glacier_mpu.stop import Stop
+
+
+class Source(Protocol):
+    """What is uploaded. Blocks may be asked for in any order and from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: a file's path."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+
+    def digest(self, block: Block, *, stop: Stop, on_read: Callable[[int], None]) -> Digest:
+        """Read the block once and return both its hashes; `on_read` hears the size of each read.
+
+        Raises SourceUnreadable, SourceChanged, Stopped.
+        """
+
+    def open(
+        self,
+        block: Block,
+        *,
+        linear_hash: str,
+        stop: Stop,
+        on_move: Callable[[int], None],
+        allow: Callable[[int], int],
+    ) -> BlockBody:
+        """Return the block as a request body. Raises SourceUnreadable."""
+
+    def release(self, block: Block) -> None:
+        """Free what is held of a block that is stored now: nobody will read it again."""
+
+    def check_unchanged(self) -> None:
+        """Raise SourceChanged, naming what differs, if it is not what the run began with."""
+
+
+class BlockBody:
+    """One block as a request body: a rewindable window over a file, with a handle of its own.
+
+    `len(body)` is the block's size. `on_move` hears every read as so many bytes and every rewind as
+    so many bytes less, in the thread that reads; `allow` says how many of so many bytes may be read
+    now, at least 1. `furthest` is the highest position reached and `moved_at` the clock's time of
+    the last read; `linear_hash` is the hex SHA-256 that the request declares. The body closes the
+    file, also where this raises SourceUnreadable.
+    """
+
+    def __init__(
+        self,
+        file: FileIO,
+        block: Block,
+        *,
+        name: str,
+        linear_hash: str,
+        stop: Stop,
+        on_move: Callable[[int], None],
+        allow: Callable[[int], int] = lambda size: size,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.linear_hash = linear_hash
+        self.furthest = 0
+        self.moved_at = clock()
+        self._file = file
+        self._block = block
+        self._name = name
+        self._stop = stop
+        self._on_move = on_move
+        self._allow = allow
+        self._clock = clock
+        self._position = 0
+        try:
+            file.seek(block.offset)
+        except OSError as error:
+            file.close()
+            raise unreadable(name, block, error) from error
+
+    def __len__(self) -> int:
+        return self._block.size
+
+    def __enter__(self) -> BlockBody:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def tell(self) -> int:
+        """Return the position in the block."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position in the block, and tell `on_move` the difference."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self)}[whence]
+        position = min(max(base + offset, 0), len(self))
+        self._file.seek(self._block.offset + position)
+        self._arrive(position)
+        return position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read up to `size` bytes of the block; None or a negative size is all that is left.
+
+        Raises Stopped, SourceUnreadable, SourceChanged. The latter two are no OSError on purpose:
+        urllib3 takes one of those for a broken connection.
+        """
+        self._stop.check()
+        left = len(self) - self._position
+        asked = left if size is None or size < 0 else min(size, left)
+        if not asked:
+            return b""
+        allowed = self._allow(asked)
+        try:
+            data = self._file.read(allowed)
+        except OSError as error:
+            raise unreadable(self._name, self._block, error) from error
+        if not data:
+            raise ends_early(self._name, self._block)
+        self.moved_at = self._clock()
+        self._arrive(self._position + len(data))
+        return data
+
+    def close(self) -> None:
+        """Close the handle. Safe to repeat."""
+        self._file.close()
+
+    def _arrive(self, position: int) -> None:
+        if position != self._position:
+            self._on_move(position - self._position)
+        self._position = position
+        self.furthest = max(self.furthest, position)
+
+
+def unreadable(name: str, block: Block, error: OSError) -> SourceUnreadable:
+    """Return the error for a block that cannot be read."""
+    return SourceUnreadable(
+        f"cannot read block {block.number} of {name!r} "
+        f"(bytes {block.offset}-{block.last_byte}): {reason(error)}"
+    )
+
+
+def ends_early(name: str, block: Block) -> SourceChanged:
+    """Return the error for a source that ends before the block does."""
+    return SourceChanged(
+        f"{name!r} has become shorter: it ends before byte {block.last_byte}, "
+        f"the last of block {block.number}"
+    )
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return what the system says, without the path and the number."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,0 +1,95 @@
+"""What the tasks of one process share: the vault, the gates, the meter, the pace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from glacier_mpu.errors import UploadError
+from glacier_mpu.stop import Stop, Waits
+from glacier_mpu.transfer.events import Meter, Watcher
+from glacier_mpu.transfer.pacing import MOST_SLOTS, Throttle, Tuner
+from glacier_mpu.transfer.request import Request
+from glacier_mpu.transfer.workers import Gate, cores
+from glacier_mpu.vault.calls import Vault
+from glacier_mpu.vault.client import Address
+from glacier_mpu.vault.retry import Retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Made in the process that uses it, which it never leaves.
+
+    reading     gate for reading a block and hashing it
+    slots       gate for sending
+    most_slots  how many slots there may ever be
+    tuner       chooses the number of slots, or None
+    allow       says how many of so many bytes may be sent now
+    keep_going  a failed block does not keep the others from being sent, unless all would fail alike
+    """
+
+    vault: Vault
+    reading: Gate
+    slots: Gate
+    most_slots: int
+    tuner: Tuner | None
+    meter: Meter
+    allow: Callable[[int], int]
+    stop: Stop
+    keep_going: bool
+
+    def ends_run(self, error: UploadError) -> bool:
+        """Tell whether this error of a block keeps the others from being sent."""
+        return error.every_block_alike or not self.keep_going
+
+    def tune(self) -> None:
+        """Let the tuner look at the rate. Must be called several times a second, in one thread."""
+        if self.tuner is not None:
+            moved = self.meter.bytes_sent
+            self.slots.resize(self.tuner.tick(busy=self.slots.busy, moved=moved))
+
+
+@contextmanager
+def opened_context(
+    request: Request, address: Address, *, watcher: Watcher, stop: Stop, waits: Waits
+) -> Iterator[Context]:
+    """Yield the context of a run, and let go of all of it at the end, also of what waits in it.
+
+    Raises RegionMissing or AddressInvalid if no client can be made from the address.
+    """
+    stop = stop.child()
+    meter = Meter(watcher)
+    tuner = Tuner(most=MOST_SLOTS, hear=watcher.hear) if request.slots is None else None
+    most_slots = MOST_SLOTS if request.slots is None else request.slots
+
+    def on_retry(retry: Retry) -> None:
+        meter.retried(retry)
+        if tuner is not None and retry.error.slows_down:
+            tuner.slow_down()
+
+    vault = Vault(address, connections=most_slots + 1, stop=stop, on_retry=on_retry, waits=waits)
+    context = Context(
+        vault=vault,
+        reading=Gate(cores(), stop=stop),
+        slots=Gate(tuner.slots if tuner else most_slots, stop=stop),
+        most_slots=most_slots,
+        tuner=tuner,
+        meter=meter,
+        allow=_throttle(request.max_bandwidth, stop),
+        stop=stop,
+        keep_going=request.keep_going,
+    )
+    with closing(vault):
+        try:
+            yield context
+        finally:
+            stop.ask()
+            context.reading.close()
+            context.slots.close()
+
+
+def _throttle(rate: int | None, stop: Stop) -> Callable[[int], int]:
+    if rate is None:
+        return lambda size: size
+    return Throttle(rate, wait=stop.wait).allow

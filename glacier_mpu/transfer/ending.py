@@ -1,0 +1,57 @@
+"""Names how a run ended: from the error that ended it to a Status. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glacier_mpu.errors import (
+    ArchiveMismatch,
+    BadInput,
+    CompletionUnknown,
+    InternalError,
+    TransientError,
+    UploadError,
+    UploadNotFound,
+    VaultNotFound,
+)
+from glacier_mpu.transfer.request import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """How far a run had come when it ended.
+
+    opened      the upload was open in this run
+    resumes     the request is to resume what an earlier run began
+    completing  completion was sent: from then on nothing that may be an archive is called failed
+    """
+
+    opened: bool
+    resumes: bool
+    completing: bool
+
+
+def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
+    """Return how a run that ended in `error` ended, and the error that says so."""
+    if isinstance(error, UploadNotFound) and reached.opened:
+        error = CompletionUnknown(
+            f"{error.message}; the upload was open when this run began and is gone now: "
+            "another run completed it, or it was aborted or expired",
+            sent=False,
+        )
+    internal = isinstance(error, InternalError)
+    if isinstance(error, CompletionUnknown) or (reached.completing and internal):
+        return Status.UNKNOWN, error
+    if isinstance(error, ArchiveMismatch | UploadNotFound | VaultNotFound | BadInput):
+        return Status.FAILED, error
+    may_pass = error.keeps_upload or isinstance(error, TransientError)
+    is_open = reached.opened or (reached.resumes and may_pass)
+    return (Status.OPEN if is_open else Status.FAILED), error
+
+
+def ending_by_stop(reached: Reached) -> tuple[Status, UploadError | None]:
+    """Return how a run ended that was asked to stop, and the error that says so, if any."""
+    if reached.completing:
+        error = CompletionUnknown("the answer to the completion was not awaited", sent=True)
+        return Status.UNKNOWN, error
+    return (Status.OPEN if reached.opened or reached.resumes else Status.FAILED), None

@@ -1,0 +1,220 @@
+"""What an upload tells while it runs: frozen values with facts and no words. Meter counts bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from glacier_mpu.errors import BadInput, UploadError
+from glacier_mpu.source.blocks import Block, Plan
+from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
+from glacier_mpu.vault.answers import OpenUpload, StoredPart
+from glacier_mpu.vault.retry import Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Calls go to this address."""
+
+    endpoint_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSizeRaised:
+    """The file has too many blocks of the default size, so they have `block_size` bytes."""
+
+    block_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRejected:
+    """An open upload of the same description is not resumed.
+
+    The request does not fit it (`error`), or none of `compared` blocks is the file's.
+    """
+
+    upload_id: str
+    error: BadInput | None = None
+    compared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToResume:
+    """The vault has no open upload of this description that fits; a new one is begun."""
+
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resuming:
+    """This upload is resumed; `stored` of the file's `count` blocks are in the vault.
+
+    Of several (`among`) it holds most of the file: `matching` of `compared` blocks are the file's.
+    """
+
+    upload: OpenUpload
+    stored: int
+    count: int
+    among: int
+    compared: int
+    matching: int
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionKept:
+    """The archive gets the open upload's description and not the one that was asked for."""
+
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOpened:
+    """The upload is open; its id is what resuming it takes."""
+
+    upload_id: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBlocks:
+    """These blocks are not stored yet."""
+
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So many blocks, `size` bytes in all."""
+
+    blocks: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksBegin:
+    """Blocks that are not stored are about to be sent, and beside them stored ones compared."""
+
+    to_send: Amount
+    to_compare: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSent:
+    """The vault has acknowledged this block. `compared`: it was stored before, and differed."""
+
+    block: Block
+    compared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMatches:
+    """This block is stored as the file has it."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDiffers:
+    """This block is stored, but not as the file has it: its size or its tree hash differs.
+
+    tree_hash  of the file's block, or None where the sizes tell, and nothing had to be compared
+    sends      the block is sent now
+    """
+
+    block: Block
+    stored: StoredPart
+    tree_hash: bytes | None = None
+    sends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFailed:
+    """This block failed for good."""
+
+    block: Block
+    error: UploadError
+    compared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AbortFailed:
+    """The upload could not be aborted, and stays open."""
+
+    error: UploadError
+
+
+Event = (
+    Connected
+    | BlockSizeRaised
+    | CandidateRejected
+    | NothingToResume
+    | Resuming
+    | DescriptionKept
+    | UploadOpened
+    | MissingBlocks
+    | BlocksBegin
+    | BlockSent
+    | BlockMatches
+    | BlockDiffers
+    | BlockFailed
+    | AbortFailed
+    | Measured
+    | Settled
+    | SlowedDown
+    | Retry
+)
+
+
+class Watcher(Protocol):
+    """Whoever wants to know what happens while it happens.
+
+    `hear`, `moved` and `compared` are called from any thread, `tick` from the caller's.
+    """
+
+    def hear(self, event: Event, /) -> None:
+        """Something happened."""
+
+    def moved(self, size: int, /) -> None:
+        """So many bytes were sent; a negative number takes back what has to be sent again."""
+
+    def compared(self, size: int, /) -> None:
+        """So many bytes of stored blocks were read from the file."""
+
+    def tick(self) -> None:
+        """A moment has passed: some five times a second."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts bytes and retries of one run, and tells its watcher. Safe to use from any thread.
+
+    bytes_sent  all that was sent, what had to be sent again included
+    retries     tries that failed and were followed by another
+    """
+
+    watcher: Watcher
+    bytes_sent: int = 0
+    retries: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def moved(self, size: int) -> None:
+        """Count bytes sent; a negative number takes back what has to be sent again."""
+        with self._lock:
+            self.bytes_sent += max(0, size)
+        self.watcher.moved(size)
+
+    def compared(self, size: int) -> None:
+        """Pass on that bytes of a stored block were read."""
+        self.watcher.compared(size)
+
+    def retried(self, retry: Retry) -> None:
+        """Count a retry, and pass it on."""
+        with self._lock:
+            self.retries += 1
+        self.watcher.hear(retry)
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on."""
+        self.watcher.hear(event)

@@ -1,0 +1,178 @@
+"""What to do next: every error has a next step or is known to need none, and flags are named."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from glacier_mpu import errors
+from glacier_mpu.cli.next_step import next_command, next_step
+from glacier_mpu.cli.options import Options, UsageError, parse
+from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.transfer.request import Outcome, Status
+from tests.support.scripts import script_parser
+
+# What the error says is enough, or the ending of the run says what to do.
+NEEDS_NONE = {
+    errors.UploadError,
+    errors.BadInput,
+    errors.BlocksMissing,
+    errors.VaultError,
+    errors.TransientError,
+    errors.TimedOut,
+    errors.Unreachable,
+    errors.Throttled,
+    errors.BareRefusal,
+    errors.Refused,
+    errors.CompletionUnknown,
+}
+FACTS: list[tuple[errors.UploadError, list[str]]] = [
+    (UsageError("wrong", next_step="use --vault"), ["use --vault"]),
+    (errors.SourceIsFolder("folder"), [".tar"]),
+    (
+        errors.TooManyBlocks(count=10_001, most=10_000, block_size=MIB, smallest=2 * MIB),
+        ["--blocksize 2"],
+    ),
+    (errors.BlocksOutsideFile(first=0, last=7, count=3), ["--start", "--end", "0 to 2"]),
+    (errors.NotTheWholeFile(first=1, last=1, count=3), ["--finish-upload False"]),
+    (errors.BlockSizeMismatch(2 * MIB), ["--blocksize 2"]),
+    (errors.FileTooShort(offset=2 * MIB, size=MIB), ["--source-path", "--upload-id"]),
+    (errors.RegionMissing("none"), ["--region", "AWS_DEFAULT_REGION"]),
+    (errors.AddressInvalid("none"), ["--profile", "--region", "--endpoint-url"]),
+    (errors.InternalError("a bug"), ["report"]),
+    (errors.SourceUnreadable("EIO"), ["disk", "resume"]),
+    (errors.SourceChanged("changed"), ["resume"]),
+    (errors.HashMismatch("differs"), ["memory", "resume"]),
+    (errors.NotTheService("a page"), ["proxy"]),
+    (errors.ClockSkew("skewed"), ["clock"]),
+    (errors.NotPermitted("no"), ["aws configure", "--profile", "aws sts get-caller-identity"]),
+    (errors.AccessDenied("no"), ["IAM policy"]),
+    (errors.AccountNotAccepted("no"), ["2025-12-15"]),
+    (errors.CertificateError("self-signed"), ["clock", "CA certificates", "proxy"]),
+    (errors.CredentialsExpired("late"), ["renew"]),
+    (errors.CredentialsUnobtainable("none"), ["renew"]),
+    (errors.VaultNotFound("none"), ["--vault", "aws glacier create-vault"]),
+    (errors.UploadNotFound("none"), ["aws glacier list-multipart-uploads", "--upload-id"]),
+    (
+        errors.ArchiveMismatch(archive_id="a", location="l", size=1, tree_hash="0", expected="1"),
+        ["do not rely"],
+    ),
+]
+
+
+def all_kinds(kind: type[errors.UploadError] = errors.UploadError) -> Iterator[type]:
+    if kind.__module__.startswith("glacier_mpu."):  # and not a test's own
+        yield kind
+    for below in kind.__subclasses__():
+        yield from all_kinds(below)
+
+
+@pytest.mark.parametrize(("error", "facts"), FACTS, ids=[type(row[0]).__name__ for row in FACTS])
+def test_the_next_step_names_the_flag_or_the_command(
+    error: errors.UploadError, facts: list[str]
+) -> None:
+    assert [fact for fact in facts if fact not in next_step(error)] == []
+
+
+def test_every_error_has_a_next_step_or_is_known_to_need_none() -> None:
+    assert {type(error) for error, _ in FACTS} == set(all_kinds()) - NEEDS_NONE
+
+
+@pytest.mark.parametrize("kind", NEEDS_NONE, ids=lambda kind: kind.__name__)
+def test_an_error_that_needs_no_next_step_has_none(kind: type[errors.UploadError]) -> None:
+    facts = {"sent": True} if kind is errors.CompletionUnknown else {}
+    assert next_step(kind("a fact", **facts)) == ""
+
+
+def test_a_class_that_is_not_in_the_table_has_the_next_step_of_the_one_above() -> None:
+    above = errors.CredentialsExpired("late")
+    assert next_step(errors.CredentialsUnobtainable("none")) == next_step(above)
+
+
+def test_a_usage_error_can_be_pickled_and_equals_its_copy() -> None:
+    error = UsageError("--vault is wrong", next_step="use another")
+    copy = pickle.loads(pickle.dumps(error))
+    assert copy == error
+    assert str(copy) == "--vault is wrong"
+    assert copy != UsageError("--vault is wrong")
+
+
+# -- the command that resumes
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX quoting")
+FOLDER = os.path.abspath("folder")
+SOURCE = os.path.join(FOLDER, "a file.zip")
+SCRIPT = os.path.join(FOLDER, "GlacierMPUP.py")
+OPEN = Outcome(
+    status=Status.OPEN, upload_id="-an-id", plan=Plan(5 * MIB, MIB), missing=(1, 2, 3, 4)
+)
+
+
+def options(*arguments: str, source: str = SOURCE, script: str = SCRIPT) -> Options:
+    words = ["--source-path", source, "--vault", "photos", *arguments]
+    return replace(parse(script_parser("GlacierMPUP.py"), words, script=script), folder=FOLDER)
+
+
+def resumed(outcome: Outcome, made: Options) -> Options:
+    """Return what the next command asks for, read as a shell reads it."""
+    words = shlex.split(next_command(outcome, made))
+    script = words.index(made.script)
+    return parse(script_parser("GlacierMPUP.py"), words[script + 1 :], script=made.script)
+
+
+@posix
+def test_the_next_command_resumes_by_the_upload_id_with_the_same_flags() -> None:
+    again = resumed(OPEN, options("--threads", "7", "--comment", "it's mine"))
+    assert (again.upload_id, again.threads, again.comment) == ("-an-id", 7, "it's mine")
+    assert again.source_path == SOURCE
+
+
+@posix
+def test_the_next_command_keeps_the_range_while_blocks_of_it_are_missing() -> None:
+    again = resumed(OPEN, options("--start=2", "--end=3", "--finish-upload=False"))
+    assert (again.first, again.last, again.finish) == (2, 3, False)
+
+
+@posix
+def test_the_next_command_asks_for_the_whole_file_once_the_range_is_stored() -> None:
+    made = options("--end", "0", "--finish-upload", "False")
+    for outcome in (OPEN, replace(OPEN, status=Status.STORED, missing=(0,))):
+        again = resumed(outcome, made)
+        assert (again.first, again.last, again.finish) == (None, None, True)
+
+
+@posix
+def test_with_resume_the_next_command_is_the_same_command_again() -> None:
+    again = resumed(OPEN, options("--resume"))
+    assert (again.resume, again.upload_id) == (True, None)
+
+
+@posix
+def test_what_became_of_this_very_upload_is_asked_by_its_id() -> None:
+    again = resumed(replace(OPEN, status=Status.UNKNOWN), options("--resume"))
+    assert (again.resume, again.upload_id) == (False, "-an-id")
+
+
+@posix
+def test_the_next_command_changes_to_the_folder_only_where_a_path_is_relative() -> None:
+    assert "cd " not in next_command(OPEN, options("--receipts", SOURCE))
+    for relative in (
+        options(source="a file.zip"),
+        options(script="GlacierMPUP.py"),
+        options("--rehearse", "stand-in"),
+        options("--receipts", "receipts.jsonl"),
+    ):
+        assert next_command(OPEN, relative).startswith(f"cd {shlex.quote(FOLDER)} && ")
+
+
+@posix
+def test_in_the_next_command_a_name_that_is_not_utf_8_is_written_by_its_bytes() -> None:
+    command = next_command(OPEN, options(source="/caf\udce9's"))
+    assert command.isascii()
+    assert r"\351" in command
+    assert r"\047" in command

@@ -1,0 +1,153 @@
+"""The words for what happens: every event has some, and the facts are in them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import get_args
+
+import pytest
+
+from glacier_mpu.cli.words import as_duration, as_size, as_text, begin_lines
+from glacier_mpu.errors import BlockSizeMismatch, SourceUnreadable, TransientError
+from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.transfer.events import (
+    AbortFailed,
+    Amount,
+    BlockDiffers,
+    BlockFailed,
+    BlockMatches,
+    BlocksBegin,
+    BlockSent,
+    BlockSizeRaised,
+    CandidateRejected,
+    Connected,
+    DescriptionKept,
+    Event,
+    MissingBlocks,
+    NothingToResume,
+    Resuming,
+    UploadOpened,
+)
+from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
+from glacier_mpu.vault.answers import OpenUpload, StoredPart
+from glacier_mpu.vault.calls import Vault
+from glacier_mpu.vault.retry import Retry
+
+BLOCK = Block(number=7, offset=7 * MIB, size=MIB)
+UPLOAD = OpenUpload("an-id", "mine", MIB, datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
+RESUMING = Resuming(upload=UPLOAD, stored=2, count=1500, among=1, compared=2, matching=2)
+AMONG = Resuming(upload=UPLOAD, stored=2, count=5, among=3, compared=8, matching=6)
+BUSY = TransientError("HTTP 503: busy")
+
+FACTS: list[tuple[Event, list[str]]] = [
+    (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
+    (BlockSizeRaised(256 * MIB), ["128 MB", "256 MB"]),
+    (CandidateRejected("an-id", error=BlockSizeMismatch(MIB)), ["an-id", "1 MB"]),
+    (CandidateRejected("an-id", compared=8), ["an-id", "none of 8"]),
+    (NothingToResume("mine"), ["'mine'", "new"]),
+    (RESUMING, ["resuming upload an-id", "2026-01-02 03:04:05 UTC", "2 of 1,500 blocks"]),
+    (AMONG, ["2 of 5 blocks", "of 3 open uploads", "6 of 8"]),
+    (DescriptionKept("theirs"), ["'theirs'"]),
+    (UploadOpened("an-id", Plan(MIB, MIB)), ["upload-id: an-id"]),
+    (MissingBlocks([4]), ["block 4"]),
+    (MissingBlocks([1, 4, 5]), ["blocks 1, 4-5"]),
+    (BlockSent(BLOCK), ["block 7 is stored"]),
+    (BlockMatches(BLOCK), ["block 7 is already stored"]),
+    (BlockDiffers(BLOCK, StoredPart(5, b"")), ["block 7 differs", "5 bytes", "1,048,576"]),
+    (
+        BlockDiffers(BLOCK, StoredPart(MIB, b"\1" * 32), b"\2" * 32),
+        ["block 7 differs", "01" * 32, "02" * 32],
+    ),
+    (BlockFailed(BLOCK, SourceUnreadable("EIO")), ["block 7 failed", "EIO"]),
+    (AbortFailed(BUSY), ["could not be aborted", "open", "HTTP 503: busy"]),
+    (Measured(3, 5 * MIB), ["slots: 3 (5.0 MiB/s)"]),
+    (Settled(1, 5 * MIB), ["auto: 1 block at once", "5.0 MiB/s"]),
+    (Settled(4, 5 * MIB), ["auto: 4 blocks at once"]),
+    (SlowedDown(met=6, slots=3), ["6", "3 from now on"]),
+    (Retry("send_block", BUSY, 12.4, 7), ["send block 7", "HTTP 503: busy", "retrying in 12 s"]),
+    (Retry("complete", BUSY, 0.2), ["complete the upload", "retrying in under a second"]),
+]
+
+
+@pytest.mark.parametrize(("event", "facts"), FACTS, ids=[type(row[0]).__name__ for row in FACTS])
+def test_the_facts_of_an_event_are_in_its_line(event: Event, facts: list[str]) -> None:
+    text = as_text(event)
+    assert [fact for fact in facts if fact not in text] == []
+    assert "\n" not in text
+
+
+def test_every_event_has_words() -> None:
+    assert {type(event) for event, _ in FACTS} == set(get_args(Event)) - {BlocksBegin}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://glacier.eu-west-1.amazonaws.com",
+        "http://127.0.0.1:8080",
+        "http://[::1]:9",
+        "http://localhost:9",
+    ],
+)
+def test_an_encrypted_connection_or_one_within_this_machine_is_not_warned_of(url: str) -> None:
+    assert as_text(Connected(url)) == ""
+
+
+CALLS = {
+    "initiate": "start the upload",
+    "send_block": "send block",
+    "list_parts": "list the stored blocks",
+    "list_uploads": "list the open uploads",
+    "complete": "complete the upload",
+    "abort": "abort the upload",
+}
+
+
+@pytest.mark.parametrize(("call", "words"), CALLS.items(), ids=CALLS)
+def test_each_call_of_the_vault_has_words(call: str, words: str) -> None:
+    assert callable(getattr(Vault, call))
+    assert f"could not {words}: " in as_text(Retry(call, BUSY, 1))
+
+
+@pytest.mark.parametrize(
+    ("event", "lines"),
+    [
+        (
+            BlocksBegin(Amount(57, 57 * 128 * MIB), Amount(15, 15 * 128 * MIB)),
+            ["sending 57 blocks, 7.1 GiB", "comparing 15 stored blocks with the file, 1.9 GiB"],
+        ),
+        (BlocksBegin(Amount(1, MIB), Amount()), ["sending 1 block, 1.0 MiB"]),
+        (
+            BlocksBegin(Amount(), Amount(1, MIB)),
+            ["comparing 1 stored block with the file, 1.0 MiB"],
+        ),
+    ],
+    ids=["both", "only to send", "only to compare"],
+)
+def test_what_is_about_to_be_done_is_a_line_for_each_amount(
+    event: BlocksBegin, lines: list[str]
+) -> None:
+    assert begin_lines(event) == lines
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (63_019_418, "60.1 MiB"),
+        (40_000 << 30, "39.1 TiB"),
+        (2000 << 40, "2000.0 TiB"),
+    ],
+)
+def test_a_size_is_written_for_people(size: int, text: str) -> None:
+    assert as_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00:00"), (59.9, "0:00:59"), (11_109, "3:05:09"), (200_000, "2 d 7:33:20")],
+)
+def test_a_time_is_written_for_people(seconds: float, text: str) -> None:
+    assert as_duration(seconds) == text

@@ -1,0 +1,79 @@
+"""Carrying out an upload in this process, without a script around it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.source.file import FileSource, inspect
+from glacier_mpu.stop import Stop
+from glacier_mpu.transfer.context import Context
+from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
+from glacier_mpu.transfer.request import Outcome, Request
+from glacier_mpu.transfer.upload import BlockWorkers, upload
+from tests.support.scripts import address_of
+
+E = TypeVar("E")
+
+
+class Notes:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.bytes: Counter[str] = Counter()
+
+    def hear(self, event: Event, /) -> None:
+        self.events.append(event)
+
+    def moved(self, size: int, /) -> None:
+        self.bytes["sent"] += size
+
+    def compared(self, size: int, /) -> None:
+        self.bytes["compared"] += size
+
+    def tick(self) -> None:
+        pass
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Return the events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def amounts(self) -> list[tuple[int, int, int, int]]:
+        """Blocks and bytes to send, and blocks and bytes to compare, of each pass."""
+        return [
+            (e.to_send.blocks, e.to_send.size, e.to_compare.blocks, e.to_compare.size)
+            for e in self.of(BlocksBegin)
+        ]
+
+    @property
+    def sent(self) -> list[int]:
+        return sorted(event.block.number for event in self.of(BlockSent))
+
+    @property
+    def matching(self) -> list[int]:
+        return sorted(event.block.number for event in self.of(BlockMatches))
+
+
+def carry_out(
+    server: RehearsalServer,
+    path: Path | FileSource,
+    *,
+    watcher: Notes | None = None,
+    workers: Callable[[Context], BlockWorkers] | None = None,
+    description: str = "test",
+    **wishes: Any,
+) -> Outcome:
+    """Upload the file; `wishes` are members of the Request."""
+    source = path if isinstance(path, FileSource) else inspect(str(path))
+    return upload(
+        Request(source=source, description=description, **wishes),
+        address_of(server),
+        watcher=watcher or Notes(),
+        stop=Stop(),
+        workers=workers,
+    )

@@ -1,0 +1,88 @@
+"""The errors: each crosses to another process and comes back equal; the tree at the top is true."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pickle
+import re
+
+import pytest
+
+from glacier_mpu import errors
+from glacier_mpu.errors import UploadError
+
+
+def kinds(base: type[UploadError] = UploadError) -> list[type[UploadError]]:
+    """Return the class and all below it, from the top down."""
+    return [base, *(kind for child in base.__subclasses__() for kind in kinds(child))]
+
+
+ERRORS = [kind for kind in kinds() if kind.__module__ == errors.__name__]
+EXAMPLES = {"str": "text", "int": 7, "bool": True}
+
+
+def example(kind: type[UploadError]) -> UploadError:
+    """Return an error of this class, with every fact filled in."""
+    facts = {f.name: EXAMPLES[str(f.type)] for f in dataclasses.fields(kind) if f.init}
+    return kind(**facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_comes_back_equal_from_another_process(kind: type[UploadError]) -> None:
+    error = example(kind)
+    copy = pickle.loads(pickle.dumps(error))
+    assert copy is not error
+    assert copy == error
+    assert hash(copy) == hash(error)
+    assert str(copy) == str(error) == error.message != ""
+    assert (copy.keeps_upload, copy.every_block_alike) == (
+        kind.keeps_upload,
+        kind.every_block_alike,
+    )
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_errors_with_different_facts_differ(kind: type[UploadError]) -> None:
+    error, other = example(kind), example(kind)
+    other.message += " and more"
+    assert error != other
+    assert error != UploadError("of another class")
+
+
+def test_an_internal_error_keeps_what_caused_it() -> None:
+    bug = ZeroDivisionError("a bug")
+    error = errors.InternalError.of(bug)
+    assert error.__cause__ is bug
+    assert "ZeroDivisionError: a bug" in error.message
+
+
+def test_the_tree_in_the_docstring_is_the_hierarchy() -> None:
+    def drawn(kind: type[UploadError], depth: int = 0) -> list[tuple[int, str]]:
+        below = [
+            line
+            for child in kind.__subclasses__()
+            if child in ERRORS
+            for line in drawn(child, depth + 1)
+        ]
+        return [(depth, kind.__name__), *below]
+
+    shown = re.findall(r"^    ([│├└─ ]*)(\w+)", inspect.getdoc(errors) or "", re.M)
+    told = [(len(branches) // 4, name) for branches, name in shown if name[0].isupper()]
+    assert sorted(told) == sorted(drawn(UploadError))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Credential=AKIAX/20261124/eu-west-1/glacier/aws4_request, SignedHeaders=host",
+        "Signature=0a1b2c3d",
+        "x-amz-security-token: IQoJb3JpZ2lu",
+        "Invalid header value b'secret\\n'",
+    ],
+)
+def test_credentials_and_signatures_are_hidden_in_a_text(text: str) -> None:
+    hidden = errors.redacted(text)
+    assert "(hidden)" in hidden
+    for secret in ("AKIAX", "0a1b2c3d", "IQoJb3JpZ2lu", "secret"):
+        assert secret not in hidden
