@@ -27,17 +27,17 @@ def disk_trouble() -> Iterator[None]:
 
 
 def old_files(folder: Path) -> list[Path]:
-    """The files of a folder that nobody wrote to for a day, by the clock of the file system."""
+    """The files of a folder that were not written to for a day."""
     found = []
     for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # another process tidies too
+        with suppress(FileNotFoundError):  # removed by another thread or process
             if path.stat().st_mtime < time.time() - DAY_SECONDS:
                 found.append(path)
     return found
 
 
 def remove(path: Path) -> None:
-    """Remove a file if that is possible now. Else it is an orphan, and swept another day."""
+    """Remove a file if that is possible now. Otherwise it is swept a day later."""
     with suppress(OSError):
         path.unlink()
 
@@ -49,13 +49,21 @@ class Database:
     last connection closes, sqlite folds the whole log back, which costs more than the queries.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, *, schema: str, version: int) -> None:
         self._path = path
         self._idle: list[sqlite3.Connection] = []
         self.close = weakref.finalize(self, _close_all, self._idle)
         with _as_os_error(path), self.writing() as db:
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            if tables and found != version:
+                raise OSError(
+                    f"{path.parent} was written by another version of this program. Name a new "
+                    "folder, or delete this one if you do not need its archives any more"
+                )
             for statement in schema.split(";"):  # executescript() would end the transaction
                 db.execute(statement)
+            db.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -73,9 +81,14 @@ class Database:
                 db.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that has the only right to write, from its first statement on."""
+    def writing(self, *, flushed: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction. No other one, of any process, begins before it ends.
+
+        flushed: when it ends, it survives a power cut, and so do all before it. Without that
+        it survives only the end of the process.
+        """
         with self.reading() as db:
+            db.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -91,7 +104,6 @@ class Database:
         )
         try:
             _set_journal(db)
-            db.execute("PRAGMA synchronous=NORMAL")
         except BaseException:
             db.close()
             raise

@@ -23,7 +23,7 @@ from typing import Any
 from botocore.utils import calculate_tree_hash
 
 from glacier_mpu.rehearsal.auth import Keys, authenticate
-from glacier_mpu.rehearsal.claims import Landing
+from glacier_mpu.rehearsal.files import Incoming
 from glacier_mpu.rehearsal.operations import Digests, Operations
 from glacier_mpu.rehearsal.wire import (
     MIB,
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
     identify() -> Call          what is asked for; refuses nothing
     admit(call)                 version, date, signature, account, vault; before any body is read
     perform(call) -> Answer     the operation: its checks, then
-      receive(call, landing)      the body, off the wire and onto the disk, hashed on the way
+      receive(call, body)      the body, off the wire and onto the disk, hashed on the way
     send(call, answer)          the answer; `encode` makes its bytes
 
     admit, perform and receive may raise Refusal, which is sent as an answer, or ConnectionError,
@@ -145,15 +145,15 @@ class Handler(BaseHTTPRequestHandler):
         """Do what is asked for."""
         return self.service.operations.perform(call, self.receive)
 
-    def receive(self, call: Call, landing: Landing) -> Digests:
-        """Take the body off the wire and write it to `landing`. Memory: one buffer of 1 MiB.
+    def receive(self, call: Call, body: Incoming) -> Digests:
+        """Take the body off the wire and write it to `body`. Memory: one buffer of 1 MiB.
 
         Raises HungUp if the client closes, Refusal 408 if it is silent for too long, Refusal 500
         if the disk is full.
         """
         if call.headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        arrival = _Arrival(self, landing)
+        arrival = _Arrival(self, body)
         tree = calculate_tree_hash(arrival)  # type: ignore[arg-type]  # it wants read() alone
         return Digests(linear=arrival.linear.hexdigest(), tree=tree)
 
@@ -215,9 +215,9 @@ class _Arrival:
     once. The piece is a view of a buffer that the next read() overwrites.
     """
 
-    def __init__(self, handler: Handler, landing: Landing) -> None:
+    def __init__(self, handler: Handler, body: Incoming) -> None:
         self._handler = handler
-        self._landing = landing
+        self._body = body
         self.linear = sha256()
 
     def read(self, size: int) -> memoryview:
@@ -233,7 +233,7 @@ class _Arrival:
         if filled < len(piece):
             raise HungUp
         self.linear.update(piece)
-        self._landing.write(piece)
+        self._body.write(piece)
         return piece
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from glacier_mpu.rehearsal import checks
 from glacier_mpu.rehearsal.auth import wrong_payload_hash
-from glacier_mpu.rehearsal.claims import Landing
-from glacier_mpu.rehearsal.records import Archive, Part, Upload, Vault, iso_date
+from glacier_mpu.rehearsal.files import Incoming
+from glacier_mpu.rehearsal.records import Archive, Upload, Vault, iso_date
 from glacier_mpu.rehearsal.store import Store
 from glacier_mpu.rehearsal.wire import (
     ACCOUNT_ID,
@@ -43,7 +43,7 @@ class Digests:
     tree: str
 
 
-Receive = Callable[[Call, Landing], Digests]
+Receive = Callable[[Call, Incoming], Digests]
 
 
 class Operations:
@@ -129,10 +129,10 @@ class Operations:
             raise invalid(f"Invalid Content-Length: {size}")
         wanted = checks.header(call, "x-amz-sha256-tree-hash")
         description = checks.description(call)
-        with self._store.land_archive() as landing:
-            tree = _verified(call, receive(call, landing), wanted)
+        with self._store.receiving() as body:
+            tree = _verified(call, receive(call, body), wanted)
             archive = self._store.keep_archive(
-                landing, call.vault, size=size, tree_hash=tree, description=description
+                body, call.vault, size=size, tree_hash=tree, description=description
             )
         return _archive_created(archive)
 
@@ -159,9 +159,9 @@ class Operations:
         upload = self._store.uploads.get(call.vault, call.upload_id)
         wanted = checks.header(call, "x-amz-sha256-tree-hash")
         first, size = checks.span(call, upload.part_size)
-        with self._store.uploads.land(upload, first) as landing:
-            tree = _verified(call, receive(call, landing), wanted)
-            self._store.uploads.keep(landing, upload, Part(first, size, tree))
+        with self._store.receiving() as body:
+            tree = _verified(call, receive(call, body), wanted)
+            self._store.uploads.keep(body, upload, first=first, size=size, tree_hash=tree)
         return Answer(204, {"x-amz-sha256-tree-hash": tree})
 
     def _list_parts(self, call: Call) -> Answer:
@@ -197,9 +197,10 @@ class Operations:
         tree_hash = checks.header(call, "x-amz-sha256-tree-hash")
         if not DECIMAL.fullmatch(text):
             raise invalid(f"Invalid x-amz-archive-size: {text}")
-        return _archive_created(
-            self._store.complete(call.vault, call.upload_id, size=int(text), tree_hash=tree_hash)
+        archive = self._store.uploads.complete(
+            call.vault, call.upload_id, size=int(text), tree_hash=tree_hash
         )
+        return _archive_created(archive)
 
     def _abort(self, call: Call) -> Answer:
         self._store.uploads.abort(call.vault, call.upload_id)

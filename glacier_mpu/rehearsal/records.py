@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 
@@ -14,25 +14,27 @@ from glacier_mpu.rehearsal.wire import invalid
 DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+# Raise it with every change of the tables or of the layout of the folder.
+# 0 is what version 1.0.0 wrote: all parts of an upload in one file.
+SCHEMA_VERSION = 2
+
 # uploads.active_ms: the last initiate or stored part of an open one, the end of any other.
-# parts.body: null if the part is at its place in the upload's file, else a name in incoming/.
-# archives.source: null once the archive has its own file, else where it is, below the folder.
+# uploads.archive_id: the id that its archive will have, chosen when the upload is initiated.
+# parts.mark: the end of the name of the part's file.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS vaults (
     name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, written_ms INTEGER);
 CREATE TABLE IF NOT EXISTS uploads (
     upload_id TEXT PRIMARY KEY, vault TEXT NOT NULL, part_size INTEGER NOT NULL,
-    description TEXT, created_ms INTEGER NOT NULL, active_ms INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('open', 'completed', 'aborted')), archive_id TEXT);
+    description TEXT, created_ms INTEGER NOT NULL, archive_id TEXT NOT NULL,
+    active_ms INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'completed', 'aborted')));
 CREATE TABLE IF NOT EXISTS parts (
     upload_id TEXT, first INTEGER, size INTEGER NOT NULL, tree_hash TEXT NOT NULL,
-    body TEXT, PRIMARY KEY (upload_id, first)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS claims (
-    upload_id TEXT, first INTEGER, mark TEXT NOT NULL, owner TEXT NOT NULL,
-    PRIMARY KEY (upload_id, first)) WITHOUT ROWID;
+    mark TEXT NOT NULL, PRIMARY KEY (upload_id, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS archives (
     archive_id TEXT PRIMARY KEY, vault TEXT NOT NULL, size INTEGER NOT NULL,
-    tree_hash TEXT NOT NULL, description TEXT, created_ms INTEGER NOT NULL, source TEXT);
+    tree_hash TEXT NOT NULL, description TEXT, created_ms INTEGER NOT NULL);
 """
 
 
@@ -65,22 +67,27 @@ class Vault:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An open multipart upload. part_size in bytes, created_ms since 1970."""
+    """An open multipart upload. part_size in bytes; archive_id is what it will become."""
 
     upload_id: str
     vault: str
     part_size: int
     description: str | None
     created_ms: int
+    archive_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stored part: its first byte in the archive, its size in bytes, its tree hash in hex."""
+    """A stored part: its first byte in the archive, its size in bytes, its tree hash in hex.
+
+    mark tells its file from those of other bodies for the same range.
+    """
 
     first: int
     size: int
     tree_hash: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +117,9 @@ def touch_vault(db: sqlite3.Connection, vault: str, now_ms: int) -> None:
     db.execute("UPDATE vaults SET written_ms = ? WHERE name = ?", (now_ms, vault))
 
 
-def add_archive(db: sqlite3.Connection, archive: Archive, *, source: str) -> None:
-    """Record an archive whose bytes are still in `source`, a path below the folder."""
-    db.execute(
-        "INSERT INTO archives VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            archive.archive_id,
-            archive.vault,
-            archive.size,
-            archive.tree_hash,
-            archive.description,
-            archive.created_ms,
-            source,
-        ),
-    )
+def add_archive(db: sqlite3.Connection, archive: Archive) -> None:
+    """Record an archive, and the write to its vault."""
+    db.execute("INSERT INTO archives VALUES (?, ?, ?, ?, ?, ?)", astuple(archive))
     touch_vault(db, archive.vault, archive.created_ms)
 
 

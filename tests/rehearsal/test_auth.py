@@ -11,7 +11,7 @@ import pytest
 from glacier_mpu.rehearsal.auth import Keys, authenticate
 from glacier_mpu.rehearsal.server import ACCESS_KEY, RehearsalServer
 from glacier_mpu.rehearsal.wire import Call, Refusal, read_call
-from tests.support.rehearsal_kit import MIB, VAULT, VERSION, Clock, Reply, call, hashes, send, sign
+from tests.support.wire_client import MIB, VAULT, VERSION, Clock, Reply, call, hashes, send, sign
 
 TARGET = f"/-/vaults/{VAULT}"
 PART = f"{TARGET}/multipart-uploads/{'u' * 92}"

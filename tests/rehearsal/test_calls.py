@@ -20,7 +20,7 @@ from glacier_mpu.rehearsal.server import (
     SECRET_KEY,
     RehearsalServer,
 )
-from tests.support.rehearsal_kit import (
+from tests.support.wire_client import (
     ARN,
     MIB,
     VAULT,

@@ -1,4 +1,4 @@
-"""Raw, signed requests for the stand-in, and a clock for its windows: what no SDK lets one send."""
+"""A client that sends what no SDK lets one send: raw, signed requests by a clock of the test."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ class Clock:
 
     def __init__(self, now: datetime | None = None) -> None:
         self.now = now or datetime(2026, 3, 20, 17, 3, 43, 221_000, tzinfo=timezone.utc)
+
+    @classmethod
+    def set_right(cls) -> Clock:
+        """A clock that shows the true time of this moment, as a stand-in beside it does."""
+        return cls(datetime.now(timezone.utc))
 
     def __call__(self) -> datetime:
         return self.now
