@@ -1,4 +1,4 @@
-"""What the stand-in needs from the disk: a small database, and plain words for its troubles."""
+"""The database of the stand-in, and what to do when the disk is full or gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY_SECONDS = 86_400
 
 @contextmanager
 def disk_trouble() -> Iterator[None]:
-    """Turn what the disk has to say (full, too large, gone) into a 500 with its plain words."""
+    """Turn an OSError (disk full, file too large, folder gone) into a 500 with its plain words."""
     try:
         yield
     except OSError as error:
@@ -45,8 +45,11 @@ def remove(path: Path) -> None:
 class Database:
     """An sqlite3 file for many threads and processes: short transactions, write-ahead log.
 
-    Each use borrows a connection of its own from a small stock. The stock matters: when the
-    last connection closes, sqlite folds the whole log back, which costs more than the queries.
+    Each use takes an idle connection, or opens one. They stay open, because sqlite writes the
+    whole log back when the last connection closes, which costs more than the queries.
+
+    version: of the tables. A file with another one raises OSError, as does one that is no
+    database.
     """
 
     def __init__(self, path: Path, *, schema: str, version: int) -> None:
@@ -67,7 +70,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection in autocommit mode: every statement stands alone."""
+        """A connection in autocommit mode: every statement is a transaction."""
         try:
             db = self._idle.pop()
         except IndexError:
@@ -119,7 +122,7 @@ def _as_os_error(path: Path) -> Iterator[None]:
 
 
 def _set_journal(db: sqlite3.Connection) -> None:
-    """Write-ahead log. Its first setting does not wait for a second process that sets it too."""
+    """Use a write-ahead log. sqlite does not wait here if another process sets it as well."""
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What the stand-in remembers: its tables and records, and the rules of a whole archive."""
+"""The tables and records of the stand-in, and the check that parts make a whole archive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS archives (
 
 
 def utc_now() -> datetime:
-    """The time, with its zone."""
+    """The time in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -56,7 +56,7 @@ def iso_date(ms: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """A vault as of its last inventory: inventory_ms is None before the first, a day on."""
+    """A vault as of its last inventory. inventory_ms is None before the first, after a day."""
 
     name: str
     created_ms: int
@@ -108,7 +108,7 @@ ARCHIVE_ROWS = (
 
 
 def new_archive_id() -> str:
-    """A random id of the service's shape: 138 of A-Z a-z 0-9 - _ (it may begin with "-")."""
+    """A random id of 138 characters A-Z a-z 0-9 - _ like the service's. It may begin with "-"."""
     return secrets.token_urlsafe(104)[:138]
 
 
@@ -126,7 +126,7 @@ def add_archive(db: sqlite3.Connection, archive: Archive) -> None:
 def combine(roots: Sequence[str]) -> str:
     """The tree hash of an archive (hex) from those of its parts, in order, at least one.
 
-    Right only if every part but the last has the same 2^n MiB: then no pair crosses a part.
+    Right only if all parts but the last have the same size of 2^n MiB.
     """
     level = [bytes.fromhex(root) for root in roots]
     while len(level) > 1:
@@ -138,7 +138,7 @@ def combine(roots: Sequence[str]) -> str:
 def check_whole(parts: Sequence[Part], *, part_size: int, size: int, tree_hash: str) -> None:
     """Refuse (400) unless the parts, sorted, are an archive of that size and tree hash.
 
-    The texts are our wording, but for the last.
+    All texts but the last are our wording.
     """
     if not parts:
         raise invalid("No part has been uploaded.")
