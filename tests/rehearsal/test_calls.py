@@ -49,11 +49,6 @@ FULL, TAIL = pattern(MIB), pattern(1000, seed=1)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def server(tmp_path: Path, clock: Clock) -> Iterator[RehearsalServer]:
     with RehearsalServer(tmp_path / "vaults", now=clock) as server:
         server.store.create_vault(VAULT)

@@ -52,11 +52,6 @@ BODY = pattern(MIB)
 ARCHIVES = f"/-/vaults/{VAULT}/archives"
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @contextmanager
 def serving(
     folder: Path, clock: Clock, handler: type[Handler] = Handler, *, idle_seconds: float = 60

@@ -34,6 +34,7 @@ from tests.support.store_kit import (
 )
 from tests.support.wire_client import (
     MIB,
+    ROOT,
     VAULT,
     Clock,
     call,
@@ -90,7 +91,9 @@ def killed_before_each_step(
         step += 1
         words = [folder / str(step), step, upload.upload_id, *facts]
         shutil.copytree(folder / "origin", folder / str(step))
-        ended = subprocess.run([sys.executable, "-c", DYING + deed, *map(str, words)], check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", DYING + deed, *map(str, words)], check=False, cwd=ROOT
+        )
         assert ended.returncode in (0, -signal.SIGKILL)
         done = ended.returncode == 0
         for path in (folder / str(step) / "archives").iterdir():
@@ -237,6 +240,7 @@ def test_kills_at_random_moments_cost_no_acknowledged_part_and_no_archive(tmp_pa
                 [sys.executable, "-c", BUSY, str(tmp_path), str(turn)],
                 stdout=subprocess.PIPE,
                 text=True,
+                cwd=ROOT,
             ) as process:
                 assert process.stdout
                 lines = [process.stdout.readline() for _ in range(chance.randint(1, 30))]

@@ -24,6 +24,7 @@ from botocore.utils import calculate_tree_hash
 
 from glacier_mpu.rehearsal.server import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY, RehearsalServer
 
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 VAULT = "photos"
 ARN = f"arn:aws:glacier:{REGION}:{ACCOUNT_ID}:vaults/{VAULT}"
@@ -230,7 +231,7 @@ def part_head(upload: str, clock: Clock, body: bytes, *, first: int = 0, **more:
 def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A stand-in in a process of its own: its endpoint, and the process to be killed."""
     command = [sys.executable, "-m", "glacier_mpu.rehearsal", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().split()[-1], process
