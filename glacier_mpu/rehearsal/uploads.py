@@ -139,13 +139,11 @@ class Uploads:
         Steps 1 and 2 are done under a lock, so that a Complete that is repeated meanwhile waits
         for the answer of the first one instead of copying as well.
         """
-        done = self._completed(vault, upload_id)
-        if done is None:
-            self._whole(vault, upload_id, size=size, tree_hash=tree_hash)
-            with self._files.locked(upload_id):
-                done = self._completed(vault, upload_id)
-                if done is None:
-                    done = self._assemble(vault, upload_id, size=size, tree_hash=tree_hash)
+        self._check_known(vault, upload_id)
+        with self._files.locked(upload_id):
+            done = self._completed(vault, upload_id)
+            if done is None:
+                done = self._assemble(vault, upload_id, size=size, tree_hash=tree_hash)
         self._files.place(done.archive_id)
         self._files.remove_upload(upload_id)
         if size != done.size:
@@ -153,6 +151,17 @@ class Uploads:
         if tree_hash != done.tree_hash:
             raise invalid(f"Invalid x-amz-sha256-tree-hash: {tree_hash}")
         return done
+
+    def _check_known(self, vault: str, upload_id: str) -> None:
+        """Refuse (404) an id that is neither open nor completed, before it names a lock file."""
+        with self._db.reading() as db:
+            known = db.execute(
+                "SELECT 1 FROM uploads WHERE vault = ? AND upload_id = ? AND active_ms > ?"
+                " AND (state = 'open' OR archive_id IN (SELECT archive_id FROM archives))",
+                (vault, upload_id, self._day_ago()),
+            ).fetchone()
+        if known is None:
+            raise _no_upload(upload_id)
 
     def _completed(self, vault: str, upload_id: str) -> Archive | None:
         """The archive that the upload became. None as well if it was deleted since."""
@@ -164,18 +173,11 @@ class Uploads:
             ).fetchone()
         return Archive(*row) if row else None
 
-    def _whole(
-        self, vault: str, upload_id: str, *, size: int, tree_hash: str
-    ) -> tuple[Upload, list[Part]]:
-        """An open upload and its parts, if they are an archive of that size and tree hash."""
+    def _assemble(self, vault: str, upload_id: str, *, size: int, tree_hash: str) -> Archive:
         with self._db.reading() as db:
             upload = self._open(db, vault, upload_id)
             parts = _parts(db, upload_id)
         check_whole(parts, part_size=upload.part_size, size=size, tree_hash=tree_hash)
-        return upload, parts
-
-    def _assemble(self, vault: str, upload_id: str, *, size: int, tree_hash: str) -> Archive:
-        upload, parts = self._whole(vault, upload_id, size=size, tree_hash=tree_hash)
         with self._files.receiving(upload.archive_id) as body, disk_trouble():
             # A part whose file is gone was replaced, or the upload was aborted: see the commit.
             with suppress(FileNotFoundError):
