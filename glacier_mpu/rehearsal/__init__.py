@@ -1,1 +1,1 @@
-"""A strict stand-in for Amazon Glacier on 127.0.0.1; shares nothing with the uploader."""
+"""A strict stand-in for Amazon Glacier on 127.0.0.1. It shares no code with the uploader."""

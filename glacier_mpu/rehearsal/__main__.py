@@ -1,4 +1,4 @@
-"""The stand-in as a program of its own: `python -m glacier_mpu.rehearsal --dir DIR --port PORT`."""
+"""The stand-in as a program: `python -m glacier_mpu.rehearsal --dir DIR --port PORT`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from glacier_mpu.rehearsal.wire import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM. Exit 0, or 2 if the port or the folder cannot be had."""
+    """Serve until Ctrl-C or SIGTERM. Exit 0, or 2 if the port is taken or the folder unusable."""
     options = _parser().parse_args(arguments)
     try:
         server = RehearsalServer(options.dir, port=options.port)
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with server:
         sys.stdout.write(_greeting(server))
         sys.stdout.flush()
-        while not stop.wait(0.5):  # a wait without end cannot be interrupted on Windows
+        while not stop.wait(0.5):  # on Windows Ctrl-C does not interrupt an endless wait
             pass
     return 0
 
@@ -55,7 +55,7 @@ def _port(text: str) -> int:
 
 
 def _greeting(server: RehearsalServer) -> str:
-    """Lines for a person, which are also lines for a shell."""
+    """Where the stand-in is and how to use it, as lines that a shell accepts."""
     return "\n".join(
         [
             f"# endpoint: {server.endpoint_url}",

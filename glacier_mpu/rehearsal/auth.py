@@ -1,7 +1,7 @@
-"""The door of the stand-in: API version, date window and signature (Signature Version 4).
+"""The checks before every operation: API version, date window, Signature Version 4.
 
-The signature is recomputed with botocore's own signer over the headers that the caller says
-he signed, so that a fault in our side cannot agree with itself.
+The signature is recomputed by botocore's signer over the headers that the caller lists as signed.
+A signer of our own could share a fault with the client that it is to check.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The one pair of keys that the door knows, and the region it stands in."""
+    """The only accepted pair of keys, and the region for which calls must be signed."""
 
     access_key: str = ACCESS_KEY
     secret_key: str = SECRET_KEY
@@ -58,9 +58,9 @@ class _Claim:
 
 
 class _Verifier(SigV4Auth):
-    """botocore's signer, made to sign exactly the headers that it is given.
+    """botocore's signer, which signs all the headers that it is given.
 
-    By itself it leaves some out (User-Agent, Expect) that another client may well have signed.
+    The original leaves out some (User-Agent, Expect) that another client may have signed.
     """
 
     def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
@@ -68,11 +68,11 @@ class _Verifier(SigV4Auth):
 
 
 def authenticate(call: Call, *, now: datetime, keys: Keys) -> None:
-    """Refuse a call that is not of this API, not of this time or not signed with `keys`.
+    """Refuse a call for another API version, outside the date window or not signed with `keys`.
 
     Raises Refusal, in the order version, presence of a signature, date form, window,
-    signature. now is the time at which the headers came, not the end of the body: the service
-    takes bodies that need an hour.
+    signature. now is the time at which the headers arrived, not the end of the body: the
+    service accepts bodies that take an hour.
     """
     _check_version(call)
     claim = _claim(call)
@@ -104,8 +104,8 @@ def _check_version(call: Call) -> None:
 def _claim(call: Call) -> _Claim:
     header = call.headers.get("authorization", "")
     if not header:
-        # The facts' table says 400; the issue asks for 403 and overrules it. Judged before the
-        # date, because a caller who signs nothing has no reason to send one.
+        # 403 like a wrong signature, although the service's list of errors says 400. Checked
+        # before the date, because a caller that signs nothing has no reason to send one.
         raise Refusal(
             403,
             "MissingAuthenticationTokenException",
@@ -123,7 +123,7 @@ def _claim(call: Call) -> _Claim:
 
 
 def _stamp(call: Call) -> datetime:
-    """The time of signing: x-amz-date, or else Date, and both only in ISO basic form."""
+    """The time of signing, in ISO basic form: x-amz-date, or Date if that is absent."""
     text = call.headers.get("x-amz-date", call.headers.get("date", ""))
     if not _STAMP.fullmatch(text):
         raise _bad_signature(
@@ -171,13 +171,13 @@ def _unrecognized() -> Refusal:
 
 
 def _check_content_hash(call: Call, claim: _Claim) -> None:
-    """x-amz-content-sha256: sent and signed where there is a body, and always a real hash."""
+    """Check x-amz-content-sha256: a hash, and sent and signed where there is a body."""
     value = call.headers.get("x-amz-content-sha256")
     if value is None:
         if call.operation in WITH_BODY:
             raise missing("x-amz-content-sha256")
         return
-    if not _SHA256.fullmatch(value):  # UNSIGNED-PAYLOAD and STREAMING-... end here
+    if not _SHA256.fullmatch(value):  # UNSIGNED-PAYLOAD, STREAMING-...
         raise invalid(f"Invalid x-amz-content-sha256: {value}")
     if call.operation in WITH_BODY and "x-amz-content-sha256" not in claim.signed:
         raise _not_signed("x-amz-content-sha256")
@@ -194,12 +194,12 @@ def wrong_payload_hash(*, computed: str, expected: str) -> Refusal:
 
 
 def _check_signed_headers(call: Call, claim: _Claim) -> None:
-    """Host and the date in use must be signed, and everything that is signed must be there.
+    """Check that host and date are signed, and that every header listed as signed was sent.
 
-    Not every x-amz-* header: the service's own examples leave some of them unsigned.
+    Other x-amz-* headers may be unsigned, as in the service's own examples.
     """
     if "x-amz-security-token" in call.headers:
-        # These keys are permanent ones. A token comes from another account's session.
+        # The stand-in's keys are permanent. A token belongs to another account's session.
         raise _unrecognized()
     date = "x-amz-date" if "x-amz-date" in call.headers else "date"
     for name in ("host", date):
@@ -215,12 +215,12 @@ def _not_signed(name: str) -> Refusal:
 
 
 def _expected_signature(call: Call, claim: _Claim, stamp: datetime, keys: Keys) -> str:
-    """The signature that the owner of `keys` would have given, in lower-case hex."""
+    """The signature of this call with `keys`, in lower-case hex."""
     request = AWSRequest(
         method=call.method,
         url=f"http://localhost{call.path}",
         headers={name: call.headers[name] for name in claim.signed},
-        params=list(call.query),  # type: ignore[arg-type]  # pairs are taken as well
+        params=list(call.query),  # type: ignore[arg-type]  # botocore accepts pairs as well
     )
     request.context["timestamp"] = stamp.strftime(_ISO_BASIC)
     credentials = Credentials(keys.access_key, keys.secret_key)

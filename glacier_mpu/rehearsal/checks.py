@@ -1,6 +1,6 @@
-"""What a call says, checked: headers, range, part size, pages. Raises Refusal where it is wrong.
+"""Checks of what a call carries: headers, range, part size, pages. They raise Refusal.
 
-Texts that are not known are our wording, in the pattern of those that are.
+Where the service's text is not known the wording is ours, in the pattern of the known ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(\*|[0-9]{1,18})")
 
 
 def header(call: Call, name: str) -> str:
-    """A header that the operation cannot do without."""
+    """A header that the operation requires."""
     value = call.headers.get(name.lower(), "")
     if not value:
         raise missing(name)
@@ -27,7 +27,7 @@ def header(call: Call, name: str) -> str:
 
 
 def query(call: Call, name: str) -> str:
-    """A query parameter, "" if it is absent. Given twice, none of the two can be trusted."""
+    """A query parameter, "" if it is absent. One that is given twice is refused."""
     values = [value for key, value in call.query if key == name]
     if len(values) > 1:
         raise invalid(f"Invalid {name}: {','.join(values)}")
@@ -35,7 +35,7 @@ def query(call: Call, name: str) -> str:
 
 
 def limit(call: Call, *, most: int) -> int:
-    """How many items a page may have: 1 to `most`, which is also what no limit means."""
+    """How many items a page may have: 1 to `most`, which is also the default."""
     if all(name != "limit" for name, _ in call.query):
         return most
     text = query(call, "limit")
@@ -45,14 +45,14 @@ def limit(call: Call, *, most: int) -> int:
 
 
 def body_size(call: Call) -> int:
-    """Content-Length. The documentation calls it optional and required; it is demanded here."""
+    """Content-Length. The documentation contradicts itself; here it is required."""
     if call.body_size is None:
         raise missing("Content-Length")
     return call.body_size
 
 
 def part_size(call: Call) -> int:
-    """The part size in bytes that an upload is to have: 2^n MiB, 1 MiB to 4 GiB."""
+    """The part size of a new upload in bytes: 2^n MiB, 1 MiB to 4 GiB."""
     text = call.headers.get("x-amz-part-size", "null")
     size = int(text) if DECIMAL.fullmatch(text) else 0
     if not MIN_PART_SIZE <= size <= MAX_PART_SIZE or size & (size - 1):
@@ -64,7 +64,7 @@ def part_size(call: Call) -> int:
 
 
 def description(call: Call) -> str | None:
-    """Leading spaces are gone: the service removes them, and header rules the trailing ones."""
+    """The archive description. `read_call` has removed spaces at its ends, as the service does."""
     text = call.headers.get("x-amz-archive-description")
     if text is None:
         return None
@@ -76,14 +76,14 @@ def description(call: Call) -> str | None:
 
 
 def span(call: Call, part_size: int) -> tuple[int, int]:
-    """First byte and size of a part, from headers that agree with each other and the upload."""
+    """First byte and size of a part, if its headers agree with each other and with the upload."""
     text = header(call, "Content-Range")
     size = body_size(call)
     found = _RANGE.fullmatch(text)
     if not found:
         raise invalid(f"Invalid Content-Range: {text}")
     first, last = int(found[1]), int(found[2])
-    # A true total instead of * is accepted (a public tool sends it); one that is too small is not.
+    # A total instead of * is accepted, because a public tool sends it, but not a too small one.
     if last < first or (found[3] != "*" and int(found[3]) <= last):
         raise invalid(f"Invalid Content-Range: {text}")
     if last - first + 1 != size:
@@ -100,14 +100,14 @@ def span(call: Call, part_size: int) -> tuple[int, int]:
 
 
 def parts_marker(upload_id: str, first: int) -> str:
-    """50 opaque characters, as in the documentation: where to go on, sealed for this upload."""
-    place = first.to_bytes(8, "big")
-    seal = sha256(place + upload_id.encode()).digest()[:29]
-    return base64.urlsafe_b64encode(place + seal).decode().rstrip("=")
+    """The first byte of the next page as 50 opaque characters, valid for this upload only."""
+    start = first.to_bytes(8, "big")
+    seal = sha256(start + upload_id.encode()).digest()[:29]
+    return base64.urlsafe_b64encode(start + seal).decode().rstrip("=")
 
 
 def parts_start(call: Call) -> int:
-    """The first byte that a ListParts page is about, from a marker of this very upload."""
+    """The first byte of the parts on a ListParts page, from a marker made for this upload."""
     marker = query(call, "marker")
     if not marker:
         return 0

@@ -1,4 +1,4 @@
-"""What the stand-in needs from the disk: a small database, and plain words for its troubles."""
+"""The database of the stand-in, and what to do when the disk is full or gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAY_SECONDS = 86_400
 
 @contextmanager
 def disk_trouble() -> Iterator[None]:
-    """Turn what the disk has to say (full, too large, gone) into a 500 with its plain words."""
+    """Turn an OSError (disk full, file too large, folder gone) into a 500 with its plain words."""
     try:
         yield
     except OSError as error:
@@ -27,17 +27,17 @@ def disk_trouble() -> Iterator[None]:
 
 
 def old_files(folder: Path) -> list[Path]:
-    """The files of a folder that nobody wrote to for a day, by the clock of the file system."""
+    """The files of a folder that were not written to for a day."""
     found = []
     for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # another process tidies too
+        with suppress(FileNotFoundError):  # removed by another thread or process
             if path.stat().st_mtime < time.time() - DAY_SECONDS:
                 found.append(path)
     return found
 
 
 def remove(path: Path) -> None:
-    """Remove a file if that is possible now. Else it is an orphan, and swept another day."""
+    """Remove a file if that is possible now. Otherwise it is swept a day later."""
     with suppress(OSError):
         path.unlink()
 
@@ -45,21 +45,32 @@ def remove(path: Path) -> None:
 class Database:
     """An sqlite3 file for many threads and processes: short transactions, write-ahead log.
 
-    Each use borrows a connection of its own from a small stock. The stock matters: when the
-    last connection closes, sqlite folds the whole log back, which costs more than the queries.
+    Each use takes an idle connection, or opens one. They stay open, because sqlite writes the
+    whole log back when the last connection closes, which costs more than the queries.
+
+    version: of the tables. A file with another one raises OSError, as does one that is no
+    database.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, *, schema: str, version: int) -> None:
         self._path = path
         self._idle: list[sqlite3.Connection] = []
         self.close = weakref.finalize(self, _close_all, self._idle)
         with _as_os_error(path), self.writing() as db:
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            if tables and found != version:
+                raise OSError(
+                    f"{path.parent} was written by another version of this program. Name a new "
+                    "folder, or delete this one if you do not need its archives any more"
+                )
             for statement in schema.split(";"):  # executescript() would end the transaction
                 db.execute(statement)
+            db.execute(f"PRAGMA user_version = {version}")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection in autocommit mode: every statement stands alone."""
+        """A connection in autocommit mode: every statement is a transaction."""
         try:
             db = self._idle.pop()
         except IndexError:
@@ -73,9 +84,14 @@ class Database:
                 db.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that has the only right to write, from its first statement on."""
+    def writing(self, *, flushed: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction. No other one, of any process, begins before it ends.
+
+        flushed: when it ends, it survives a power cut, and so do all before it. Without that
+        it survives only the end of the process.
+        """
         with self.reading() as db:
+            db.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -91,7 +107,6 @@ class Database:
         )
         try:
             _set_journal(db)
-            db.execute("PRAGMA synchronous=NORMAL")
         except BaseException:
             db.close()
             raise
@@ -107,7 +122,7 @@ def _as_os_error(path: Path) -> Iterator[None]:
 
 
 def _set_journal(db: sqlite3.Connection) -> None:
-    """Write-ahead log. Its first setting does not wait for a second process that sets it too."""
+    """Use a write-ahead log. sqlite does not wait here if another process sets it as well."""
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:

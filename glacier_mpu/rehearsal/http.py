@@ -1,4 +1,4 @@
-"""The HTTP side of the stand-in: the listening socket, and the steps that each call takes."""
+"""HTTP for the stand-in: the listening socket, and the steps in which each call is answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from typing import Any
 from botocore.utils import calculate_tree_hash
 
 from glacier_mpu.rehearsal.auth import Keys, authenticate
-from glacier_mpu.rehearsal.claims import Landing
+from glacier_mpu.rehearsal.files import Incoming
 from glacier_mpu.rehearsal.operations import Digests, Operations
 from glacier_mpu.rehearsal.wire import (
     MIB,
@@ -35,18 +35,18 @@ from glacier_mpu.rehearsal.wire import (
     unavailable,
 )
 
-# No timeout of the service is published. Users met its 408 after 7 s up to 571 s.
+# The service publishes no timeout. Users report its 408 after 7 s to 571 s.
 IDLE_TIMEOUT_SECONDS = 60.0
-# A body whose length is unknown is read on for this much before the connection is closed.
+# So much is read of a body of unknown length before the connection is closed.
 _DRAIN_SIZE = 64 * MIB
 _JOIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What every call needs: the operations, the clock, the keys it must be signed with.
+    """What all calls share: the operations, the clock, the keys with which calls are signed.
 
-    A body, and a pause between two calls, may be silent for idle_timeout_seconds.
+    idle_timeout_seconds limits a pause within a body, and between two calls on a connection.
     """
 
     operations: Operations
@@ -56,17 +56,17 @@ class Service:
 
 
 class HungUp(ConnectionError):
-    """The client went away in the middle of a body. There is nobody to answer."""
+    """The client closed the connection in the middle of a body. It gets no answer."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. Each call on it goes through the same steps, made to be overridden.
+    """One connection. Each call on it goes through the same steps, which tests override.
 
-    identify() -> Call          what is asked for; refuses nothing
-    admit(call)                 version, date, signature, account, vault; before any body is read
+    identify() -> Call          parse the request; refuses nothing
+    admit(call)                 version, date, signature, account, vault; reads no body
     perform(call) -> Answer     the operation: its checks, then
-      receive(call, landing)      the body, off the wire and onto the disk, hashed on the way
-    send(call, answer)          the answer; `encode` makes its bytes
+      receive(call, body)         read the body from the socket, hash it, write it to a file
+    send(call, answer)          write the answer; `encode` makes its bytes
 
     admit, perform and receive may raise Refusal, which is sent as an answer, or ConnectionError,
     which ends the connection without one.
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.service = self.server.service
         self.timeout: float | None = self.service.idle_timeout_seconds  # type: ignore[misc]
-        self.unread = 0  # bytes of the current body that are still on the wire
+        self.unread = 0  # bytes of the current body that were not read yet
         self.buffer = memoryview(bytearray(MIB))
         super().setup()
         self.server.enter(self.connection)
@@ -90,18 +90,18 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def do_GET(self) -> None:
-        """Answer a call of any method."""
+        """Answer a call, of whichever method."""
         self.answer_call()
 
     do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
 
     def answer_call(self) -> None:
-        """Take one call through its steps."""
+        """Answer one call."""
         call = self.identify()
         try:
             self.send(call, self._answer(call))
         except (ConnectionError, TimeoutError):
-            # Nobody is listening. What is left of the body is dropped with the connection.
+            # The client is gone, and the rest of the body with it.
             self.close_connection = True
             self.unread = 0
         if self.unread:
@@ -118,12 +118,12 @@ class Handler(BaseHTTPRequestHandler):
         except sqlite3.Error as error:
             return unavailable(f"The rehearsal folder cannot be used: {error}.").answer()
         except Exception:  # noqa: BLE001
-            # A fault of the stand-in. The client gets an answer, the developer the reason.
+            # A bug of the stand-in: its reason is for stderr, not for the client.
             traceback.print_exc()
             return unavailable("The rehearsal failed; see its standard error.").answer()
 
     def identify(self) -> Call:
-        """What is asked for."""
+        """Parse the request."""
         call = read_call(self.command, self.path, self.headers.items())
         self.unread = call.body_size or 0
         if "transfer-encoding" in call.headers or (
@@ -133,28 +133,28 @@ class Handler(BaseHTTPRequestHandler):
         return call
 
     def admit(self, call: Call) -> None:
-        """Refuse what can be refused before the operation and its body are looked at."""
+        """Refuse what can be refused before the operation's own checks and its body."""
         if "transfer-encoding" in call.headers:
-            raise missing("Content-Length")  # aws-chunked and the like: not of this API
+            raise missing("Content-Length")  # this API has no chunked bodies
         if call.body_size is None and "content-length" in call.headers:
             raise Refusal(400, "BadRequest", "Content-Length is not a number.")
         authenticate(call, now=self.service.now(), keys=self.service.keys)
         self.service.operations.admit(call)
 
     def perform(self, call: Call) -> Answer:
-        """Do what is asked for."""
+        """Do the operation."""
         return self.service.operations.perform(call, self.receive)
 
-    def receive(self, call: Call, landing: Landing) -> Digests:
-        """Take the body off the wire and write it to `landing`. Memory: one buffer of 1 MiB.
+    def receive(self, call: Call, body: Incoming) -> Digests:
+        """Read the body from the socket and write it to `body`. Memory: one buffer of 1 MiB.
 
-        Raises HungUp if the client closes, Refusal 408 if it is silent for too long, Refusal 500
+        Raises HungUp if the client closes, Refusal 408 if it pauses for too long, Refusal 500
         if the disk is full.
         """
         if call.headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        arrival = _Arrival(self, landing)
-        tree = calculate_tree_hash(arrival)  # type: ignore[arg-type]  # it wants read() alone
+        arrival = _Arrival(self, body)
+        tree = calculate_tree_hash(arrival)  # type: ignore[arg-type]  # it calls read() only
         return Digests(linear=arrival.linear.hexdigest(), tree=tree)
 
     def send(self, call: Call, answer: Answer) -> None:
@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
     def encode(self, answer: Answer) -> bytes:
         """The bytes of an answer. A 204 has neither Content-Type nor Content-Length."""
         headers = {
-            # 47 characters, as the service's are.
+            # 47 characters, like the service's.
             "x-amzn-RequestId": secrets.token_urlsafe(36)[:47],
             **answer.headers,
             "Date": format_datetime(self.service.now().astimezone(timezone.utc), usegmt=True),
@@ -179,10 +179,10 @@ class Handler(BaseHTTPRequestHandler):
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body
 
     def _drain(self) -> None:
-        """Read what the client still sends, then close.
+        """Read the rest of the body, then close.
 
-        Closing a socket with unread bytes resets the connection, and the client may lose the
-        answer that was sent before. The half-close tells it that the answer is complete.
+        Closing a socket with unread bytes resets the connection, by which the client may lose
+        the answer. The half-close tells it that the answer is complete.
         """
         self.close_connection = True
         with suppress(OSError):
@@ -194,30 +194,31 @@ class Handler(BaseHTTPRequestHandler):
                 self.unread -= got
 
     def handle_expect_100(self) -> bool:
-        """Nothing yet: `receive` sends the 100, so that a refusal comes before the body."""
+        """Send nothing yet: `receive` sends the 100, so that a refusal comes before the body."""
         return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server itself cannot take (no HTTP, an unknown method), in Glacier's form."""
+        """Answer what http.server cannot parse (no HTTP, an unknown method) in Glacier's form."""
         self.close_connection = True
         refusal = Refusal(400, "BadRequest", message or _phrase(code))
         with suppress(ConnectionError):
             self.wfile.write(self.encode(refusal.answer()))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Silent: stderr is for faults."""
+        """Log nothing: stderr is for bugs of the stand-in."""
 
 
 class _Arrival:
-    """A body on its way in, in the shape of a file, for botocore's tree hash to read.
+    """The body on the socket as a file that botocore's tree hash can read.
 
-    Each read() takes a piece off the wire, hashes it and writes it, so that a body is handled
-    once. The piece is a view of a buffer that the next read() overwrites.
+    Each read() takes a piece from the socket, adds it to the linear hash and writes it to the
+    file, so that a body is read once. The piece is a view of a buffer that the next read()
+    overwrites.
     """
 
-    def __init__(self, handler: Handler, landing: Landing) -> None:
+    def __init__(self, handler: Handler, body: Incoming) -> None:
         self._handler = handler
-        self._landing = landing
+        self._body = body
         self.linear = sha256()
 
     def read(self, size: int) -> memoryview:
@@ -226,14 +227,14 @@ class _Arrival:
         try:
             filled = handler.rfile.readinto(piece)
         except TimeoutError:
-            handler.unread = 0  # the stream is unusable now, and nothing is coming anyway
+            handler.unread = 0  # the stream cannot be read after a timeout
             handler.close_connection = True
             raise Refusal(408, "RequestTimeoutException", "Request timed out.") from None
         handler.unread -= filled
         if filled < len(piece):
             raise HungUp
         self.linear.update(piece)
-        self._landing.write(piece)
+        self._body.write(piece)
         return piece
 
 
@@ -245,12 +246,12 @@ def _phrase(status: int) -> str:
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """The listening socket; a thread for each connection, and a list of them for the end.
+    """The listening socket, with a thread and an entry in a list for each connection.
 
-    Not http.server's class: that one asks the name service for this machine's name first.
+    http.server.HTTPServer is not used because it looks up this machine's name when it starts.
     """
 
-    # On Windows the option would let a second server take the same port.
+    # On Windows this option lets a second server take the same port.
     allow_reuse_address = os.name != "nt"
     daemon_threads = True
     request_queue_size = 128
@@ -262,17 +263,17 @@ class Listener(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), handler)
 
     def enter(self, connection: socket.socket) -> None:
-        """Note a connection, for `hang_up`."""
+        """Add a connection to those that `hang_up` ends."""
         self._open[connection] = threading.current_thread()
         if self._closing:
             _shut(connection)
 
     def leave(self, connection: socket.socket) -> None:
-        """Forget a connection that ended."""
+        """Remove a connection that ended."""
         self._open.pop(connection, None)
 
     def hang_up(self) -> None:
-        """End all connections, and wait until their threads have noticed."""
+        """End all connections, and wait for their threads, though not for ever."""
         self._closing = True
         threads = list(self._open.items())
         for connection, _ in threads:
@@ -282,7 +283,7 @@ class Listener(socketserver.ThreadingTCPServer):
                 thread.join(_JOIN_SECONDS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no fault; everything else is shown."""
+        """Print errors, except those of a client that hung up."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 

@@ -1,6 +1,6 @@
 """The twelve operations of the stand-in, each with its checks in the service's order.
 
-Nothing here knows sockets: a body comes through the `receive` that the server hands in.
+No sockets here: the `receive` that is passed in reads the body of a call.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from glacier_mpu.rehearsal import checks
 from glacier_mpu.rehearsal.auth import wrong_payload_hash
-from glacier_mpu.rehearsal.claims import Landing
-from glacier_mpu.rehearsal.records import Archive, Part, Upload, Vault, iso_date
+from glacier_mpu.rehearsal.files import Incoming
+from glacier_mpu.rehearsal.records import Archive, Upload, Vault, iso_date
 from glacier_mpu.rehearsal.store import Store
 from glacier_mpu.rehearsal.wire import (
     ACCOUNT_ID,
@@ -37,17 +37,17 @@ _NEEDS_NO_VAULT = frozenset({"ListVaults", "CreateVault", "DeleteVault"})
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What a received body hashes to: plain SHA-256 and tree hash, in lower-case hex."""
+    """The hashes of a received body: SHA-256 and tree hash, in lower-case hex."""
 
     linear: str
     tree: str
 
 
-Receive = Callable[[Call, Landing], Digests]
+Receive = Callable[[Call, Incoming], Digests]
 
 
 class Operations:
-    """Answers calls out of a store. Every method may raise Refusal."""
+    """Answers calls from a store. Every method may raise Refusal."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Operations:
         }
 
     def admit(self, call: Call) -> None:
-        """The checks between the signature and the operation's own: account, vault, no body."""
+        """The checks between signature and operation: account, vault, whether a body is allowed."""
         if not call.operation:
             raise Refusal(400, "BadRequest", "The rehearsal knows no such operation.")
         if call.account not in ("-", ACCOUNT_ID):
@@ -81,7 +81,7 @@ class Operations:
             raise invalid(f"Invalid Content-Length: {call.body_size}")
 
     def perform(self, call: Call, receive: Receive) -> Answer:
-        """Do an admitted call."""
+        """Do the operation of a call that was admitted."""
         if call.operation == "UploadMultipartPart":
             return self._upload_part(call, receive)
         if call.operation == "UploadArchive":
@@ -92,7 +92,7 @@ class Operations:
         legal = VAULT_NAME.fullmatch(call.vault)
         vault = self._store.vault(call.vault) if legal else None
         if vault is None:
-            # A name with illegal characters is echoed bare, others as an ARN (both recorded).
+            # The service echoes a name with illegal characters as it is, others as an ARN.
             shown = vault_arn(call.vault) if legal else call.vault
             raise not_found(f"Vault not found for ARN: {shown}")
         return vault
@@ -107,7 +107,7 @@ class Operations:
         return json_answer(200, _vault_members(self._vault(call)))
 
     def _list_vaults(self, call: Call) -> Answer:
-        """The marker is an ARN, of a vault that was shown (the facts disagree on that)."""
+        """The marker is the ARN of the last vault of the page before (sources disagree on that)."""
         limit, prefix = checks.limit(call, most=10), vault_arn("")
         marker = checks.query(call, "marker")
         if marker and not marker.startswith(prefix):
@@ -129,10 +129,10 @@ class Operations:
             raise invalid(f"Invalid Content-Length: {size}")
         wanted = checks.header(call, "x-amz-sha256-tree-hash")
         description = checks.description(call)
-        with self._store.land_archive() as landing:
-            tree = _verified(call, receive(call, landing), wanted)
+        with self._store.receiving() as body:
+            tree = _verified(call, receive(call, body), wanted)
             archive = self._store.keep_archive(
-                landing, call.vault, size=size, tree_hash=tree, description=description
+                body, call.vault, size=size, tree_hash=tree, description=description
             )
         return _archive_created(archive)
 
@@ -159,9 +159,9 @@ class Operations:
         upload = self._store.uploads.get(call.vault, call.upload_id)
         wanted = checks.header(call, "x-amz-sha256-tree-hash")
         first, size = checks.span(call, upload.part_size)
-        with self._store.uploads.land(upload, first) as landing:
-            tree = _verified(call, receive(call, landing), wanted)
-            self._store.uploads.keep(landing, upload, Part(first, size, tree))
+        with self._store.receiving() as body:
+            tree = _verified(call, receive(call, body), wanted)
+            self._store.uploads.keep(body, upload, first=first, size=size, tree_hash=tree)
         return Answer(204, {"x-amz-sha256-tree-hash": tree})
 
     def _list_parts(self, call: Call) -> Answer:
@@ -197,9 +197,10 @@ class Operations:
         tree_hash = checks.header(call, "x-amz-sha256-tree-hash")
         if not DECIMAL.fullmatch(text):
             raise invalid(f"Invalid x-amz-archive-size: {text}")
-        return _archive_created(
-            self._store.complete(call.vault, call.upload_id, size=int(text), tree_hash=tree_hash)
+        archive = self._store.uploads.complete(
+            call.vault, call.upload_id, size=int(text), tree_hash=tree_hash
         )
+        return _archive_created(archive)
 
     def _abort(self, call: Call) -> Answer:
         self._store.uploads.abort(call.vault, call.upload_id)
@@ -207,7 +208,7 @@ class Operations:
 
 
 def _verified(call: Call, digests: Digests, tree_hash: str) -> str:
-    """The tree hash of a body that is what its sender said: linear hash first, then tree."""
+    """The tree hash of a body whose hashes are right. The linear hash is checked first."""
     linear = call.headers["x-amz-content-sha256"]
     if digests.linear != linear:
         raise wrong_payload_hash(computed=digests.linear, expected=linear)
@@ -217,7 +218,7 @@ def _verified(call: Call, digests: Digests, tree_hash: str) -> str:
 
 
 def _location(vault: str, *rest: str) -> str:
-    """A relative URI with the real account number, also when the call said "-"."""
+    """A relative URI with the account number, even if the call said "-"."""
     return "/".join(["", ACCOUNT_ID, "vaults", vault, *rest])
 
 

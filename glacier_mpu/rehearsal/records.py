@@ -1,11 +1,11 @@
-"""What the stand-in remembers: its tables and records, and the rules of a whole archive."""
+"""The tables and records of the stand-in, and the check that parts make a whole archive."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 
@@ -14,30 +14,32 @@ from glacier_mpu.rehearsal.wire import invalid
 DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+# Raise it with every change of the tables or of the layout of the folder.
+# 0 is what version 1.0.0 wrote: all parts of an upload in one file.
+SCHEMA_VERSION = 2
+
 # uploads.active_ms: the last initiate or stored part of an open one, the end of any other.
-# parts.body: null if the part is at its place in the upload's file, else a name in incoming/.
-# archives.source: null once the archive has its own file, else where it is, below the folder.
+# uploads.archive_id: the id that its archive will have, chosen when the upload is initiated.
+# parts.mark: the end of the name of the part's file.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS vaults (
     name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, written_ms INTEGER);
 CREATE TABLE IF NOT EXISTS uploads (
     upload_id TEXT PRIMARY KEY, vault TEXT NOT NULL, part_size INTEGER NOT NULL,
-    description TEXT, created_ms INTEGER NOT NULL, active_ms INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('open', 'completed', 'aborted')), archive_id TEXT);
+    description TEXT, created_ms INTEGER NOT NULL, archive_id TEXT NOT NULL,
+    active_ms INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'completed', 'aborted')));
 CREATE TABLE IF NOT EXISTS parts (
     upload_id TEXT, first INTEGER, size INTEGER NOT NULL, tree_hash TEXT NOT NULL,
-    body TEXT, PRIMARY KEY (upload_id, first)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS claims (
-    upload_id TEXT, first INTEGER, mark TEXT NOT NULL, owner TEXT NOT NULL,
-    PRIMARY KEY (upload_id, first)) WITHOUT ROWID;
+    mark TEXT NOT NULL, PRIMARY KEY (upload_id, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS archives (
     archive_id TEXT PRIMARY KEY, vault TEXT NOT NULL, size INTEGER NOT NULL,
-    tree_hash TEXT NOT NULL, description TEXT, created_ms INTEGER NOT NULL, source TEXT);
+    tree_hash TEXT NOT NULL, description TEXT, created_ms INTEGER NOT NULL);
 """
 
 
 def utc_now() -> datetime:
-    """The time, with its zone."""
+    """The time in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -54,7 +56,7 @@ def iso_date(ms: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """A vault as of its last inventory: inventory_ms is None before the first, a day on."""
+    """A vault as of its last inventory. inventory_ms is None before the first, after a day."""
 
     name: str
     created_ms: int
@@ -65,22 +67,27 @@ class Vault:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An open multipart upload. part_size in bytes, created_ms since 1970."""
+    """An open multipart upload. part_size in bytes; archive_id is what it will become."""
 
     upload_id: str
     vault: str
     part_size: int
     description: str | None
     created_ms: int
+    archive_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stored part: its first byte in the archive, its size in bytes, its tree hash in hex."""
+    """A stored part: its first byte in the archive, its size in bytes, its tree hash in hex.
+
+    mark tells its file from those of other bodies for the same range.
+    """
 
     first: int
     size: int
     tree_hash: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ ARCHIVE_ROWS = (
 
 
 def new_archive_id() -> str:
-    """A random id of the service's shape: 138 of A-Z a-z 0-9 - _ (it may begin with "-")."""
+    """A random id of 138 characters A-Z a-z 0-9 - _ like the service's. It may begin with "-"."""
     return secrets.token_urlsafe(104)[:138]
 
 
@@ -110,27 +117,16 @@ def touch_vault(db: sqlite3.Connection, vault: str, now_ms: int) -> None:
     db.execute("UPDATE vaults SET written_ms = ? WHERE name = ?", (now_ms, vault))
 
 
-def add_archive(db: sqlite3.Connection, archive: Archive, *, source: str) -> None:
-    """Record an archive whose bytes are still in `source`, a path below the folder."""
-    db.execute(
-        "INSERT INTO archives VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            archive.archive_id,
-            archive.vault,
-            archive.size,
-            archive.tree_hash,
-            archive.description,
-            archive.created_ms,
-            source,
-        ),
-    )
+def add_archive(db: sqlite3.Connection, archive: Archive) -> None:
+    """Record an archive, and the write to its vault."""
+    db.execute("INSERT INTO archives VALUES (?, ?, ?, ?, ?, ?)", astuple(archive))
     touch_vault(db, archive.vault, archive.created_ms)
 
 
 def combine(roots: Sequence[str]) -> str:
     """The tree hash of an archive (hex) from those of its parts, in order, at least one.
 
-    Right only if every part but the last has the same 2^n MiB: then no pair crosses a part.
+    Right only if all parts but the last have the same size of 2^n MiB.
     """
     level = [bytes.fromhex(root) for root in roots]
     while len(level) > 1:
@@ -142,7 +138,7 @@ def combine(roots: Sequence[str]) -> str:
 def check_whole(parts: Sequence[Part], *, part_size: int, size: int, tree_hash: str) -> None:
     """Refuse (400) unless the parts, sorted, are an archive of that size and tree hash.
 
-    The texts are our wording, but for the last.
+    All texts but the last are our wording.
     """
     if not parts:
         raise invalid("No part has been uploaded.")

@@ -6,7 +6,7 @@ By hand: `python -m glacier_mpu.rehearsal --dir DIR --port PORT`. In a process:
         server.store.create_vault("photos")
         client = boto3.client("glacier", endpoint_url=server.endpoint_url, ...)
 
-It refuses what the service refuses, in its order and its words; where those are not known it
+It refuses what the service refuses, in the same order and words. Where those are not known it
 is strict, and the wording is ours. Nothing leaves the machine.
 """
 
@@ -54,9 +54,10 @@ _POLL_SECONDS = 0.02
 class RehearsalServer:
     """A strict Glacier on 127.0.0.1 whose vaults live in a folder.
 
-    port 0 takes a free one; endpoint_url is known before start(). now is the clock for signatures,
-    expiry and dates; handler may add faults; a body that pauses for idle_timeout_seconds gets a
-    408. Raises OSError if the port is taken or the folder unusable.
+    port 0 takes a free one; endpoint_url is known before start(). now is the clock for
+    signatures, expiry and dates. handler may be a subclass that adds faults. A body that pauses
+    for idle_timeout_seconds gets a 408. Raises OSError if the port is taken or the folder is
+    unusable.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class RehearsalServer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Serve, in threads of its own that do not keep the process alive."""
+        """Serve in threads that do not keep the process alive."""
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
             args=(_POLL_SECONDS,),
@@ -91,7 +92,7 @@ class RehearsalServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving, hang up, and let go of port and folder. Safe to call twice."""
+        """Stop serving, end all connections, free the port. Safe to call twice."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._listener.shutdown()

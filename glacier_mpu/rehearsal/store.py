@@ -1,31 +1,28 @@
-"""The vaults of the stand-in, kept in a folder: an sqlite3 database and plain files.
+"""The vaults of the stand-in, kept in a folder: vaults.sqlite3, and the bodies in plain files.
 
-    vaults.sqlite3      what is stored; only what a row says counts
-    archives/<id>       finished archives, plain files
-    uploads/<id>        one file for each open upload; a part is written at its own offset
-    incoming/<mark>     bodies that may not be written there
-    owners/<token>      marks of life of the processes that use the folder
+What was acknowledged survives `kill -9` at any moment. A power cut may cost parts of open
+uploads, whose bodies are not flushed to the disk; finished archives are.
 
-What was acknowledged survives `kill -9` at any moment. That is no promise about a power cut:
-bodies are not flushed to the platter. Names from the network never become paths: ids are looked
-up in the database first, and vault names (".." is a legal one) stay in it.
+Until the archive of an upload is whole its parts are kept, so that the completion of an upload
+needs as much free space as the upload has already taken (less where the file system can share
+blocks between files).
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from glacier_mpu.rehearsal.claims import Claims, Landing
-from glacier_mpu.rehearsal.disk import Database, disk_trouble, old_files, remove
+from glacier_mpu.rehearsal.disk import Database, old_files, remove
+from glacier_mpu.rehearsal.files import Files, Incoming
 from glacier_mpu.rehearsal.records import (
     ARCHIVE_ROWS,
     DAY_MS,
     SCHEMA,
+    SCHEMA_VERSION,
     Archive,
     Vault,
     add_archive,
@@ -45,26 +42,29 @@ class Store:
     """The vaults in `folder`. Safe for many threads, and for many processes on one folder.
 
     uploads: the multipart uploads. Every method may raise Refusal, in the service's words.
-    Raises OSError or sqlite3.Error if the folder is unusable.
+    Raises OSError or sqlite3.Error if the folder is unusable, or was written by a version of
+    this program that keeps it in another way; nothing in it is changed then.
     """
 
     def __init__(self, folder: Path, *, now: Callable[[], datetime] = utc_now) -> None:
         self.folder = folder = folder.absolute()
         self._now = now
-        for name in ("archives", "uploads", "incoming", "owners"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        self._db = Database(folder / "vaults.sqlite3", SCHEMA)
-        self._claims = Claims(folder, self._db)
-        self.uploads = Uploads(folder, db=self._db, claims=self._claims, now_ms=self._now_ms)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._db = Database(folder / "vaults.sqlite3", schema=SCHEMA, version=SCHEMA_VERSION)
+        self._files = Files(folder)
+        self.uploads = Uploads(db=self._db, files=self._files, now_ms=self._now_ms)
         self._recover()
 
     def close(self) -> None:
-        """End what is being received, and let go of the folder. Safe to call twice."""
-        self._claims.close()
+        """Close the database. Safe to call twice."""
         self._db.close()
 
     def _now_ms(self) -> int:
         return to_ms(self._now())
+
+    def receiving(self) -> AbstractContextManager[Incoming]:
+        """A new file for a body, which is removed unless `keep` or `keep_archive` takes it."""
+        return self._files.receiving()
 
     # -- vaults ------------------------------------------------------------------------------
 
@@ -126,28 +126,17 @@ class Store:
 
     # -- archives ----------------------------------------------------------------------------
 
-    def complete(self, vault: str, upload_id: str, *, size: int, tree_hash: str) -> Archive:
-        """Complete an upload, and give the archive its own file. See Uploads.complete."""
-        archive = self.uploads.complete(vault, upload_id, size=size, tree_hash=tree_hash)
-        self._place(archive.archive_id)
-        return archive
-
-    @contextmanager
-    def land_archive(self) -> Iterator[Landing]:
-        """A place for the body of an archive that comes in one piece; see `keep_archive`."""
-        with self._claims.landing() as landing:
-            yield landing
-
     def keep_archive(
-        self, landing: Landing, vault: str, *, size: int, tree_hash: str, description: str | None
+        self, body: Incoming, vault: str, *, size: int, tree_hash: str, description: str | None
     ) -> Archive:
-        """Record a landed and verified body as an archive, and give it its own file."""
-        landing.end()
+        """Store a verified body as an archive."""
+        body.flush()
         archive = Archive(new_archive_id(), vault, size, tree_hash, description, self._now_ms())
-        with self._db.writing() as db:
-            add_archive(db, archive, source=f"incoming/{landing.mark}")
-        landing.kept = True
-        self._place(archive.archive_id)
+        with self._db.writing(flushed=True) as db:
+            body.move(self._files.unplaced(archive.archive_id))
+            add_archive(db, archive)
+        body.kept = True
+        self._files.place(archive.archive_id)
         return archive
 
     def archives(self, vault: str) -> list[Archive]:
@@ -162,14 +151,14 @@ class Store:
             known = db.execute("SELECT 1 FROM archives WHERE archive_id = ?", (archive_id,))
             if known.fetchone() is None:
                 raise KeyError(archive_id)
-        self._place(archive_id)
-        return self._archive_file(archive_id)
+        self._files.place(archive_id)
+        return self._files.archive(archive_id)
 
     def delete_archive(self, vault: str, archive_id: str) -> None:
         """Delete an archive; one that is gone already is no error, another vault's is a 400."""
         with self._db.writing() as db:
             row = db.execute(
-                "SELECT vault, source FROM archives WHERE archive_id = ?", (archive_id,)
+                "SELECT vault FROM archives WHERE archive_id = ?", (archive_id,)
             ).fetchone()
             if row is None:
                 return
@@ -177,63 +166,25 @@ class Store:
                 raise invalid(f"Invalid vault name: {vault_arn(vault)}")
             db.execute("DELETE FROM archives WHERE archive_id = ?", (archive_id,))
             touch_vault(db, vault, self._now_ms())
-        for path in (row[1] and self.folder / row[1], self._archive_file(archive_id)):
-            if path:
-                remove(path)
-
-    def _archive_file(self, archive_id: str) -> Path:
-        return self.folder / "archives" / archive_id
-
-    def _place(self, archive_id: str) -> None:
-        """Give a committed archive its own file. Repeats, and finishes, what a kill cut short.
-
-        Two may do this at once: the loser finds the source gone and the archive in place.
-        """
-        with self._db.reading() as db:
-            row = db.execute(
-                "SELECT source, size FROM archives WHERE archive_id = ?", (archive_id,)
-            ).fetchone()
-        if row is None or row[0] is None:
-            return
-        source, target = self.folder / row[0], self._archive_file(archive_id)
-        with disk_trouble():
-            try:
-                os.truncate(source, row[1])  # noise of bodies that were not kept may follow
-                source.replace(target)
-            except FileNotFoundError:
-                if not target.exists():
-                    raise
-        with self._db.writing() as db:
-            db.execute("UPDATE archives SET source = NULL WHERE archive_id = ?", (archive_id,))
+        self._files.remove_archive(archive_id)
 
     # -- recovery ----------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        """Finish what a kill cut short and tidy up, while other processes may be at work here."""
-        self.uploads.sweep()
-        with self._db.reading() as db:
-            pending = db.execute("SELECT archive_id FROM archives WHERE source IS NOT NULL")
-            for (archive_id,) in pending.fetchall():
-                with suppress(Refusal):  # told to whoever asks for that archive
-                    self._place(archive_id)
-        self._sweep_files()
-        self._claims.sweep()
+        """Finish what a kill cut short, and remove what nothing refers to.
 
-    def _sweep_files(self) -> None:
-        """Remove files that no row refers to.
-
-        The folders are read before the rows: an upload has its row before its file. A body in
-        incoming/ has no row until it is verified, so only what rested for a day is an orphan.
+        Other processes may be at work in the folder. All is done within one transaction, in
+        which none of them can put a body in its place. A body in incoming/ has no row until it
+        is verified, so that it is an orphan only after a day without a write.
         """
-        shared = list((self.folder / "uploads").iterdir())
-        lone = old_files(self.folder / "incoming")
-        with self._db.reading() as db:
-            rows = db.execute(
-                "SELECT 'uploads/' || upload_id FROM uploads WHERE state = 'open'"
-                " UNION SELECT 'incoming/' || body FROM parts WHERE body IS NOT NULL"
-                " UNION SELECT source FROM archives WHERE source IS NOT NULL"
-            ).fetchall()
-        wanted = {name for (name,) in rows}
-        for path in [*shared, *lone]:
-            if f"{path.parent.name}/{path.name}" not in wanted:
-                remove(path)
+        with self._db.writing() as db:
+            self.uploads.sweep(db)
+            rows = db.execute("SELECT archive_id FROM archives").fetchall()
+            stored = {archive_id for (archive_id,) in rows}
+            old = set(old_files(self._files.incoming))
+            for path in self._files.incoming.iterdir():
+                if path.name in stored:
+                    with suppress(Refusal):  # which whoever asks for that archive will see
+                        self._files.place(path.name)
+                elif path in old:
+                    remove(path)

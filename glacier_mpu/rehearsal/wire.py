@@ -1,7 +1,7 @@
-"""What goes over the wire of the stand-in: a call as it came, an answer as it goes, a refusal.
+"""Calls, answers and refusals as values, and how a request is parsed into a call.
 
-Nothing here reads a socket or a file. Facts are those of the vault API 2012-06-01; where the
-service's text is not known, the comment says "our wording".
+No socket or file is read here. Where the service's text is not known, a comment says "our
+wording".
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _PATH = re.compile(
     r"/(?P<account>[^/]+)/vaults"
     r"(?:/(?P<vault>[^/]+)(?:/(?P<shelf>archives|multipart-uploads)(?:/(?P<item>[^/]+))?)?)?"
 )
-# What may stand in a request target. Anything else ("#", raw UTF-8) would be cut or recoded
-# before it is signed, so that the path that is served would not be the path that was signed.
+# The characters that a request target may have. botocore's signer cuts or recodes any other
+# ("#", raw UTF-8), so that the path that is served would not be the path that was signed.
 _TARGET = re.compile(r"/[!$-~]*")
 
 _OPERATIONS = {
@@ -48,12 +48,12 @@ WITH_BODY = frozenset({"UploadArchive", "UploadMultipartPart"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: what it asks for, and the words it was asked in.
+    """One request: the operation that it asks for, and its target and headers.
 
     operation is the name in AWS's model ("UploadMultipartPart"), or "" if the path has none.
     path is as sent, still percent-encoded; vault, upload_id and archive_id are decoded and
-    NOT checked. headers have lower-case names, repeated ones are joined by a comma, so that
-    a doubled Content-Range is one malformed value and never a choice between two.
+    not checked. headers have lower-case names; repeated ones are joined by a comma, so that
+    a doubled Content-Range is one malformed value instead of a choice between two.
     body_size is None when Content-Length is missing or malformed.
     """
 
@@ -79,10 +79,10 @@ class Answer:
 
 
 class Refusal(Exception):
-    """The service says no: status, code, message, and which of its layers is speaking.
+    """An error answer: status, code, message, and the layer of the service that gives it.
 
-    The layer sets the order of the members of the body (recorded, both verified by length):
-    "service" code, message, type; "auth" message, code, type.
+    The layer decides the order of the members in the body, as recorded from the service:
+    code, message, type from "service"; message, code, type from "auth".
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Refusal(Exception):
         self.layer = layer
 
     def answer(self) -> Answer:
-        """The refusal as the service words it."""
+        """The answer that tells the client."""
         members = {"code": self.code, "message": self.message}
         if self.layer == "auth":
             members = {"message": self.message, "code": self.code}
@@ -115,7 +115,7 @@ def invalid(message: str) -> Refusal:
 
 
 def missing(parameter: str) -> Refusal:
-    """400 MissingParameterValueException, in the pattern seen for "API version"."""
+    """400 MissingParameterValueException, in the pattern recorded for "API version"."""
     return Refusal(
         400, "MissingParameterValueException", f"Required parameter missing: {parameter}"
     )
@@ -127,12 +127,12 @@ def not_found(message: str) -> Refusal:
 
 
 def unavailable(message: str) -> Refusal:
-    """500 ServiceUnavailableException: it may work when it is tried again."""
+    """500 ServiceUnavailableException: the call may succeed when it is repeated."""
     return Refusal(500, "ServiceUnavailableException", message)
 
 
 def json_answer(status: int, members: Mapping[str, Any], **headers: str) -> Answer:
-    """A compact JSON answer. Null members are sent, as the service does (recorded length)."""
+    """A compact JSON answer that includes null members, like the service's."""
     body = json.dumps(members, separators=(",", ":")).encode("ascii")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, {**named, "Content-Type": "application/json"}, body)
@@ -144,7 +144,7 @@ def vault_arn(name: str) -> str:
 
 
 def read_call(method: str, target: str, headers: list[tuple[str, str]]) -> Call:
-    """Say what a request asks for. Refuses nothing: that is for later, in the service's order."""
+    """Parse a request. Refuses nothing: the checks come later, in the service's order."""
     joined: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()

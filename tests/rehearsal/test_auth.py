@@ -1,4 +1,4 @@
-"""The stand-in's door: API version, date window, Signature Version 4."""
+"""The checks before every operation: API version, date window, Signature Version 4."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from glacier_mpu.rehearsal.auth import Keys, authenticate
 from glacier_mpu.rehearsal.server import ACCESS_KEY, RehearsalServer
 from glacier_mpu.rehearsal.wire import Call, Refusal, read_call
-from tests.support.rehearsal_kit import MIB, VAULT, VERSION, Clock, Reply, call, hashes, send, sign
+from tests.support.wire_client import MIB, VAULT, VERSION, Clock, Reply, call, hashes, send, sign
 
 TARGET = f"/-/vaults/{VAULT}"
 PART = f"{TARGET}/multipart-uploads/{'u' * 92}"
@@ -212,7 +212,7 @@ def test_the_window_of_a_signature_that_is(
         assert reply.said == (403, "InvalidSignatureException", message)
 
 
-def test_a_refusal_at_the_door_has_the_members_in_the_doors_order(
+def test_a_refused_signature_has_the_members_in_the_recorded_order(
     server: RehearsalServer, clock: Clock
 ) -> None:
     headers = sign("GET", TARGET, VERSION, at=clock() - timedelta(seconds=400))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glacier_mpu.rehearsal.server import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY, RehearsalServer
-from tests.support.rehearsal_kit import MIB, pattern, tree_hash
+from tests.support.wire_client import MIB, pattern, tree_hash
 
 PIECES = [pattern(MIB), pattern(MIB, seed=1), pattern(777, seed=2)]
 WHOLE = b"".join(PIECES)

@@ -20,7 +20,7 @@ from glacier_mpu.rehearsal.server import (
     SECRET_KEY,
     RehearsalServer,
 )
-from tests.support.rehearsal_kit import (
+from tests.support.wire_client import (
     ARN,
     MIB,
     VAULT,
@@ -46,11 +46,6 @@ MISSING = "MissingParameterValueException"
 NOT_FOUND = "ResourceNotFoundException"
 UNKNOWN_ID = "u" * 92
 FULL, TAIL = pattern(MIB), pattern(1000, seed=1)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier_mpu.rehearsal.claims import Landing
+from glacier_mpu.rehearsal.files import Incoming
 from glacier_mpu.rehearsal.operations import Digests
 from glacier_mpu.rehearsal.server import (
     ACCESS_KEY,
@@ -29,7 +29,7 @@ from glacier_mpu.rehearsal.server import (
     Refusal,
     RehearsalServer,
 )
-from tests.support.rehearsal_kit import (
+from tests.support.wire_client import (
     MIB,
     VAULT,
     VERSION,
@@ -50,11 +50,6 @@ from tests.support.rehearsal_kit import (
 
 BODY = pattern(MIB)
 ARCHIVES = f"/-/vaults/{VAULT}/archives"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @contextmanager
@@ -200,27 +195,35 @@ def test_a_client_that_hangs_up_leaves_no_part_and_no_noise(
         assert wire.recv(1) == b""
     assert stored(server, clock, upload) == []
     assert put_part(server, clock, upload, 0, BODY).status == 204
-    assert not list((server.folder / "incoming").iterdir())  # it went to its place at once
+    assert list((server.folder / "incoming").iterdir()) == []
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 def test_a_full_disk_is_a_500_in_plain_words_and_records_nothing(
-    server: RehearsalServer, clock: Clock, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    upload = initiate(server, clock)
-    place = server.folder / "uploads" / upload.rpartition("/")[2]
-    place.symlink_to("/dev/full")
-    reply = put_part(server, clock, upload, 0, BODY)
-    assert reply.said == (
-        500,
-        "ServiceUnavailableException",
-        "The rehearsal folder cannot be used: No space left on device.",
-    )
-    assert reply.json["type"] == "Server"
-    assert stored(server, clock, upload) == []
-    place.unlink()
-    assert put_part(server, clock, upload, 0, BODY).status == 204
+    class OnFullDisk(Handler):
+        def receive(self, call: Call, body: Incoming) -> Digests:
+            with closing(Incoming(Path("/dev/full"))) as full:
+                return super().receive(call, full)
+
+    with serving(tmp_path, clock) as server:
+        upload = initiate(server, clock)
+        assert put_part(server, clock, upload, 0, BODY).status == 204
+    with serving(tmp_path, clock, OnFullDisk) as server:
+        for first in (0, MIB):
+            reply = put_part(server, clock, upload, first, pattern(MIB, seed=1))
+            assert reply.said == (
+                500,
+                "ServiceUnavailableException",
+                "The rehearsal folder cannot be used: No space left on device.",
+            )
+            assert reply.json["type"] == "Server"
+        assert stored(server, clock, upload) == [(f"0-{MIB - 1}", tree_hash(BODY))]
+        assert list((tmp_path / "incoming").iterdir()) == []
+    with serving(tmp_path, clock) as server:
+        assert complete(server, clock, upload, size=MIB, tree=tree_hash(BODY)).status == 201
     assert capfd.readouterr() == ("", "")
 
 
@@ -299,8 +302,8 @@ def test_a_handler_can_cut_the_connection_in_the_middle_of_a_body(
     tmp_path: Path, clock: Clock
 ) -> None:
     class Cutting(Handler):
-        def receive(self, call: Call, landing: Landing) -> Digests:
-            landing.write(self.rfile.read(1000))
+        def receive(self, call: Call, body: Incoming) -> Digests:
+            body.write(self.rfile.read(1000))
             raise ConnectionResetError
 
     body = b"x" * (24 * MIB)  # more than the system's buffers take

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from glacier_mpu.rehearsal.claims import Landing
+from glacier_mpu.rehearsal.files import Incoming
 from glacier_mpu.rehearsal.operations import Digests
 from glacier_mpu.rehearsal.server import Answer, Call, Handler, Refusal
 
@@ -61,10 +61,10 @@ class FaultyHandler(Handler):
             if fault.strikes(call.operation):
                 fault.act(self, call)
 
-    def receive(self, call: Call, landing: Landing) -> Digests:
+    def receive(self, call: Call, body: Incoming) -> Digests:
         announced = self.unread
         try:
-            return super().receive(call, landing)
+            return super().receive(call, body)
         finally:
             with self.counting:
                 type(self).bytes_in += announced - self.unread

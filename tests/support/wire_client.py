@@ -1,4 +1,4 @@
-"""Raw, signed requests for the stand-in, and a clock for its windows: what no SDK lets one send."""
+"""A client that sends what no SDK lets one send: raw, signed requests by a clock of the test."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from botocore.utils import calculate_tree_hash
 
 from glacier_mpu.rehearsal.server import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY, RehearsalServer
 
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 VAULT = "photos"
 ARN = f"arn:aws:glacier:{REGION}:{ACCOUNT_ID}:vaults/{VAULT}"
@@ -38,6 +39,11 @@ class Clock:
 
     def __init__(self, now: datetime | None = None) -> None:
         self.now = now or datetime(2026, 3, 20, 17, 3, 43, 221_000, tzinfo=timezone.utc)
+
+    @classmethod
+    def set_right(cls) -> Clock:
+        """A clock that shows the true time of this moment, as a stand-in beside it does."""
+        return cls(datetime.now(timezone.utc))
 
     def __call__(self) -> datetime:
         return self.now
@@ -225,7 +231,7 @@ def part_head(upload: str, clock: Clock, body: bytes, *, first: int = 0, **more:
 def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A stand-in in a process of its own: its endpoint, and the process to be killed."""
     command = [sys.executable, "-m", "glacier_mpu.rehearsal", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().split()[-1], process
