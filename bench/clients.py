@@ -119,9 +119,8 @@ def told(record: dict[str, float]) -> str:
 
 
 def _floor(bench: Bench, server: Server, file: Path, work: str) -> dict[str, float]:
-    words = [bench.python, BENCH / "floor.py", file, server.port, server.authority, work]
-    command = [str(word) for word in words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    words = [bench.python, BENCH / "floor.py", file, str(server.port), server.authority, work]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
         raise Failed(f"the floor's {work}: {done.stderr.strip()[-300:]}")
     record: dict[str, float] = json.loads(done.stdout)
@@ -138,10 +137,5 @@ def memory(bench: Bench, *, block_size: int, threads: int) -> dict[str, Any]:
         help_command = bench.script("GlacierMPUP.py", "--help")
         start = medians([bench.measure(help_command, server) for _ in range(10)])["wall_seconds"]
     say(f"memory: {threads} blocks, {most} at once: {told(record)}; --help: {start:.3f} s")
-    return {
-        "block_size": block_size,
-        "threads": threads,
-        "most_at_once": most,
-        "peak_bytes": record["peak_bytes"],
-        "help_seconds": start,
-    }
+    return {"block_size": block_size, "threads": threads, "most_at_once": most,
+            "peak_bytes": record["peak_bytes"], "help_seconds": start}  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -69,9 +68,8 @@ def versions(names: Iterable[str]) -> dict[str, str]:
     """Return the versions of what is compared; of boto3, this project's."""
     found: dict[str, str] = {}
     for name in names:
-        words = [executable(name), "-m", "pip", "list", "--format=json"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        packages = {package["name"]: package["version"] for package in json.loads(done.stdout)}
-        packages = {told.replace("_", "-"): version for told, version in packages.items()}
+        words = [executable(name), "-m", "pip", "freeze"]
+        listing = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        packages = dict(line.split("==") for line in listing.splitlines() if "==" in line)
         found = {told: packages[told] for told in _TOLD if told in packages} | found
     return found

@@ -16,7 +16,6 @@ import ssl
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 WORKS = ("hash", "hash-all", "read", "send")
 _MIB = 1 << 20
@@ -35,36 +34,29 @@ def bounds(parts: dict[str, dict[str, float]], *, cores: int) -> dict[str, float
     }
 
 
-def go_through(path: str, start: int, size: int, *, reads: bool, hashes: bool) -> None:
-    """Read and hash, or one of them: SHA-256 of all and SHA-256 of each MiB."""
-    leaf = memoryview(bytearray(_MIB))
-    linear = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        file.seek(start)
-        file.readinto(leaf)
-        file.seek(start)
-        for _ in range(0, size, _MIB):
-            if reads:
-                file.readinto(leaf)
-            if hashes:
-                linear.update(leaf)
-                hashlib.sha256(leaf).digest()
-
-
-def hash_on_all_cores(path: str, size: int) -> None:
-    """Read and hash twice, each core a share of the file."""
-    cores = os.cpu_count() or 1
+def go_through(path: str, size: int, *, reads: bool, hashes: bool, cores: int) -> None:
+    """Read and hash, or one of them: SHA-256 of all and of each MiB; each core does its share."""
     share = -(-size // cores)
-    work = partial(go_through, path, size=share, reads=True, hashes=True)
+
+    def work(start: int) -> None:
+        buffer, linear = bytearray(_MIB), hashlib.sha256()
+        with open(path, "rb", buffering=0) as file:
+            file.seek(start)
+            for _ in range(0, share, _MIB):
+                if reads:
+                    file.readinto(buffer)
+                if hashes:
+                    linear.update(buffer)
+                    hashlib.sha256(buffer).digest()
+
     with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(lambda start: work(start=start), range(0, size, share)))
+        list(pool.map(work, range(0, size, share)))
 
 
-def send(path: str, size: int, port: int, authority: str) -> None:
+def send(size: int, port: int, authority: str) -> None:
     """Send one body over TLS, from memory, and wait for the answer."""
     context = ssl.create_default_context(cafile=authority)
-    with open(path, "rb", buffering=0) as file:
-        buffer = memoryview(file.read(_MIB))
+    buffer = memoryview(bytearray(_MIB))
     head = (
         "PUT /-/vaults/bench/multipart-uploads/none HTTP/1.1\r\nHost: bench\r\n"
         f"Content-Length: {size}\r\nContent-Range: bytes 0-{size - 1}/*\r\n\r\n"
@@ -86,11 +78,10 @@ def main() -> None:
     size = os.path.getsize(path)
     began, cpu_began = time.perf_counter(), time.process_time()
     if work == "send":
-        send(path, size, int(port), authority)
-    elif work == "hash-all":
-        hash_on_all_cores(path, size)
+        send(size, int(port), authority)
     else:
-        go_through(path, 0, size, reads=work == "read", hashes=work == "hash")
+        cores = (os.cpu_count() or 1) if work == "hash-all" else 1
+        go_through(path, size, reads=work != "hash", hashes=work != "read", cores=cores)
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
     print(json.dumps({"wall_seconds": wall, "cpu_seconds": cpu}))
 

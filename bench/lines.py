@@ -30,18 +30,6 @@ class Scenario:
     most_parallel: int = 0
     halves: bool = False
 
-    @property
-    def is_paced(self) -> bool:
-        """Tell whether the server has to wait at all."""
-        return bool(self.rate or self.each)
-
-    def allows(self, seconds: float) -> dict[str, float]:
-        """Return what the server is told, for a run of so many seconds."""
-        halves_after = seconds / 2 if self.halves else 0
-        each, most = self.each, self.most_parallel
-        return {"rate": self.rate, "each": each, "most_parallel": most,
-                "halves_after": halves_after}  # fmt: skip
-
     def windows(self, seconds: float, *, settling: float) -> list[tuple[float, float]]:
         """Return the spans to judge a run by: all of it, or each half, less its first part."""
         span = seconds / 2 if self.halves else seconds
@@ -75,12 +63,11 @@ def _measured(bench: Bench, scenario: Scenario, seconds: float) -> dict[str, Any
     longer = 1.5 if scenario.halves else 1.0
     short, long = max(2.0, seconds / 8) * longer, seconds * longer
     numbers = _NUMBERS if seconds >= 20 else (1, 4)
-    with bench.server(narrow=scenario.is_paced) as server:
-        fixed = {
-            number: _upload(bench, server, scenario, number, short)["settled"] for number in numbers
-        }
+    is_paced = bool(scenario.rate or scenario.each)
+    with bench.server(narrow=is_paced) as server:
+        fixed = {n: _upload(bench, server, scenario, n, short)["settled"] for n in numbers}
         best_threads, best = max(fixed.items(), key=lambda item: item[1])
-        if not scenario.is_paced:
+        if not is_paced:
             # Only noise tells such numbers apart, and the best of many has most luck: once more.
             best = _upload(bench, server, scenario, best_threads, long)["settled"]
         auto = _upload(bench, server, scenario, "auto", long)
@@ -101,7 +88,10 @@ def _upload(
     bench: Bench, server: Server, scenario: Scenario, threads: int | str, seconds: float
 ) -> dict[str, Any]:
     """Upload for so long, then interrupt; the server's own count says what got through."""
-    server.reset(scenario.allows(seconds))
+    server.reset({
+        "rate": scenario.rate, "each": scenario.each, "most_parallel": scenario.most_parallel,
+        "halves_after": seconds / 2 if scenario.halves else 0,
+    })  # fmt: skip
     fastest = scenario.rate or 32 * scenario.each or _UNLIMITED
     size = min(int(fastest * seconds * 1.3), _MOST_BLOCKS * scenario.block_mib * MIB)
     with scratch_file(bench.scratch, size, sparse=True) as file:
@@ -115,16 +105,10 @@ def _upload(
         raise Failed(f"{threads} threads sent for {end:.1f} s only")
     spans = scenario.windows(end, settling=0.6 if threads == "auto" else 0.25)
     settled = sum(_rate(series, *span) for span in spans) / len(spans)
-    say(
-        f"line {scenario.name}, {threads} threads: {settled / _MB:.1f} MB/s settled, "
-        f"{counts['refused']} blocks refused"
-    )
-    return {
-        "settled": settled,
-        "whole": _rate(series, 0, end),
-        "seconds": round(end, 1),
-        "curve": _curve(series, end),
-    }
+    rate, refused = f"{settled / _MB:.1f} MB/s settled", f"{counts['refused']} blocks refused"
+    say(f"line {scenario.name}, {threads} threads: {rate}, {refused}")
+    whole, curve = _rate(series, 0, end), _curve(series, end)
+    return {"settled": settled, "whole": whole, "seconds": round(end, 1), "curve": curve}
 
 
 def _bytes_at(series: Series, seconds: float) -> float:

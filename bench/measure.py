@@ -34,9 +34,8 @@ class Server:
 
     def __init__(self, python: str, folder: Path, *, narrow: bool) -> None:
         words = [python, str(BENCH / "server.py"), str(folder), *(["--narrow"] if narrow else [])]
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
         self.authority = folder / "ca.pem"
         self.boto_config = folder / "boto.cfg"
         self.boto_config.write_text(f"[Boto]\nca_certificates_file = {self.authority}\n")
@@ -47,7 +46,7 @@ class Server:
             raise Failed("the bench's server did not start") from None
 
     def reset(self, line: dict[str, float] | None = None) -> dict[str, Any]:
-        """Set what the line allows (see pacing.Line); return what was counted until now."""
+        """Set what the line allows (see server.Line); return what was counted until now."""
         self._process.stdin.write(json.dumps(line or {}) + "\n")
         self._process.stdin.flush()
         counts: dict[str, Any] = json.loads(self._process.stdout.readline())
@@ -57,11 +56,7 @@ class Server:
         """End the server."""
         self._process.stdin.close()  # that is its sign to leave
         self._process.stdout.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.wait()
 
 
 @dataclass(slots=True)

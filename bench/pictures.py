@@ -57,9 +57,9 @@ def clients(section: dict[str, Any]) -> Any:
                     color = _OURS if name.startswith("ours") else _PEER
                     axes.barh(row + offset, value, 0.36, color=color,
                               alpha=0.55 if streams == 1 else 1)  # fmt: skip
-                    axes.annotate(f"{value:,.{digits}f}",
-                                  (value, row + offset), va="center", fontsize=8,
-                                  xytext=(3, 0), textcoords="offset points")  # fmt: skip
+                    axes.annotate(f"{value:,.{digits}f}", (value, row + offset),
+                                  xytext=(3, 0), textcoords="offset points",
+                                  fontsize=8, va="center")  # fmt: skip
         axes.set_xlabel(label)
         axes.margins(x=0.12)
     panels[1].axvline(floor["cpu"], color="black", lw=1, ls=":")

@@ -20,13 +20,13 @@ def write(results: dict[str, Any], folder: Path) -> None:
 
 
 def _lines(results: dict[str, Any]) -> Iterator[str]:
-    machine, versions = results["machine"], results["versions"]
-    yield "# Results of the bench"
-    yield ""
+    machine = results["machine"]
+    packages = {"Python": machine["python"], **results["versions"]}
+    yield from ("# Results of the bench", "")
     yield (
         f"{results['date']}; {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_bytes'] / GIB:.0f} GiB, {machine['system']}, Python "
-        f"{machine['python']}. {', '.join(' '.join(item) for item in versions.items())}."
+        f"{machine['memory_bytes'] / GIB:.0f} GiB, {machine['system']}; "
+        f"{', '.join(' '.join(item) for item in packages.items())}."
     )
     if "clients" in results:
         yield from ("", "## In short", "", *_clients(results["clients"]))
@@ -87,15 +87,10 @@ def _floor(section: dict[str, Any]) -> Iterator[str]:
 
 
 def _auto(section: dict[str, Any]) -> Iterator[str]:
-    rows = [
-        (
-            line["title"],
-            f"{line['best']:.1f} with {line['best_threads']}",
-            f"{line['auto']:.1f}",
-            f"{line['auto_to_best']:.2f}",
-            f"{line['whole_to_best']:.2f} in {line['seconds']:.0f} s",
-        )
-        for line in section.values()
-    ]
+    rows = []
+    for line in section.values():
+        row = [line["title"], f"{line['best']:.1f} with {line['best_threads']}"]
+        row += [f"{line['auto']:.1f}", f"{line['auto_to_best']:.2f}"]
+        rows.append([*row, f"{line['whole_to_best']:.2f} in {line['seconds']:.0f} s"])
     head = "line", "best number: MB/s", "auto, settled: MB/s", "auto/best", "with its start"
     yield from _table(head, rows)

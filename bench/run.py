@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -26,7 +24,6 @@ import report
 from measure import BENCH, GIB, MIB, Bench, Failed, machine, say
 
 SECTIONS = ("clients", "memory", "lines")
-_UNITS = {"": 1, "K": 1 << 10, "M": MIB, "G": GIB}
 _PEERS = ("glacier_upload", "awscli", "boto")
 _LINES = tuple(scenario.name for scenario in lines.SCENARIOS)
 
@@ -51,10 +48,10 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     bench = Bench(python=sys.executable, scratch=options.scratch)
+    measured = () if options.against or options.draw else options.only
+    peers = _PEERS if "clients" in measured else ()
     missing = dict.fromkeys(_PEERS, "not asked for")
     if not options.smoke:
-        measured = () if options.against or options.draw else options.only
-        peers = _PEERS if "clients" in measured else ()
         say("making or checking the virtual environments")
         missing = environments.prepare(("ours", *peers))
         bench.python = str(environments.executable("ours"))
@@ -65,23 +62,20 @@ def _run(options: argparse.Namespace) -> int:
     path = options.out / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     if not options.draw:
-        made = [] if options.smoke else [n for n in ("ours", *_PEERS) if n not in missing]
-        versions = results.get("versions", {}) | environments.versions(made)
         results |= {"date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "machine": machine()}
-        results["versions"] = versions
-        measurements: dict[str, Callable[[], dict[str, object]]] = {
-            "clients": lambda: clients.run(
-                bench, size=size, block_size=block, rounds=options.rounds, missing=missing
-            ),
-            "memory": lambda: clients.memory(
-                bench, block_size=4 * GIB if size >= GIB else block, threads=16
-            ),
-            "lines": lambda: (
-                results.get("lines", {}) | lines.run(bench, options.lines, seconds=options.seconds)
-            ),
-        }
-        for name in options.only:
-            results[name] = measurements[name]()
+        made = [] if options.smoke else [name for name in ("ours", *peers) if name not in missing]
+        results["versions"] = results.get("versions", {}) | environments.versions(made)
+    if "clients" in measured:
+        results["clients"] = clients.run(
+            bench, size=size, block_size=block, rounds=options.rounds, missing=missing
+        )
+    if "memory" in measured:
+        results["memory"] = clients.memory(
+            bench, block_size=4 * GIB if size >= GIB else block, threads=16
+        )
+    if "lines" in measured:
+        found = lines.run(bench, options.lines, seconds=options.seconds)
+        results["lines"] = results.get("lines", {}) | found
     report.write(results, options.out)
     code = subprocess.call([bench.python, str(BENCH / "pictures.py"), str(options.out)])
     print((options.out / "results.md").read_text())
@@ -89,22 +83,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([KMG]?)", text.upper())
-    if not match or not int(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 256M or 2G")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    """Return what reads names with commas between them."""
-
-    def read(text: str) -> tuple[str, ...]:
-        names = tuple(text.split(","))
-        if wrong := set(names) - set(known):
-            raise argparse.ArgumentTypeError(f"{', '.join(wrong)}: choose from {', '.join(known)}")
-        return names
-
-    return read
+    """Read a size such as 256M or 2G."""
+    return int(text[:-1]) << (20, 30)["MG".index(text[-1:])]
 
 
 def _folder(text: str) -> Path:
@@ -124,10 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=_size, default=2 * GIB, help="of the file (default: 2G)")
     add("--block", type=_size, default=128 * MIB, help="default: 128M")
     add("--rounds", type=int, default=5, help="default: 5")
-    add("--only", type=_names(SECTIONS), default=SECTIONS, metavar="SECTION,...",
-        help=f"keep the other sections of results.json: {', '.join(SECTIONS)}")  # fmt: skip
-    add("--lines", type=_names(_LINES), default=_LINES, metavar="LINE,...",
-        help=f"keep the other lines: {', '.join(_LINES)}")  # fmt: skip
+    add("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="keep the other results")
+    add("--lines", nargs="+", choices=_LINES, default=_LINES, help="keep the other lines' results")
     add("--seconds", type=float, default=60, help="of auto on each line (default: 60)")
     add("--against", type=_checkout, metavar="CHECKOUT",
         help="only compare with another checkout of this project, in turn")  # fmt: skip

@@ -57,12 +57,6 @@ class Line:
     halves_after: float = 0
     most_parallel: int = 0
 
-    @property
-    def quantum(self) -> int:
-        """Bytes to read at a time: two milliseconds of the narrowest limit."""
-        narrowest = min((rate for rate in (self.rate, self.each) if rate), default=1e9)
-        return min(max(int(narrowest * 0.002), 4096), _BUFFER)
-
 
 class Gate:
     """Gives bytes their time, in the order of asking. Safe to use from several threads."""
@@ -171,42 +165,44 @@ class Service:
                 headers = {name.lower(): value.strip() for name, _, value in pairs}
                 left = int(headers.get("content-length", 0)) - len(data)
                 is_block, close = "content-range" in headers, left >= _SKIP_FROM
-                if is_block and self._discard(connection, at_hand=len(data), left=left):
-                    answer = b"HTTP/1.1 408 Request Timeout", _TIMED_OUT
-                else:
-                    answer = _answered(*first.split(" ")[:2], headers), b"{}"
+                refused = is_block and self._discard(connection, at_hand=len(data), left=left)
                 data = b""  # no client sends a call before it has the answer to the last
-                connection.sendall(_respond(*answer, close=close))
+                method, path, _ = first.split(" ")
+                tree_hash = headers.get("x-amz-sha256-tree-hash", "")
+                answer = _answer(method, path, tree_hash, refused=refused, close=close)
+                connection.sendall(answer)
             connection.shutdown(socket.SHUT_WR)
 
     def _discard(self, connection: ssl.SSLSocket, *, at_hand: int, left: int) -> bool:
         """Drop a block at the line's pace; tell whether it is refused."""
-        count, own_gate = self.count, Gate()
+        count, line, own_gate = self.count, self.count.line, Gate()
+        narrowest = min((rate for rate in (line.rate, line.each) if rate), default=1e9)
+        quantum = min(max(int(narrowest * 0.002), 4096), _BUFFER)  # two milliseconds' worth
         drop = _skip_records if left >= _SKIP_FROM else _decrypt
         with count.block() as refused:
             count.add(at_hand, own_gate, refused=refused)
-            for size in drop(connection, left, count.line.quantum):
+            for size in drop(connection, left, quantum):
                 count.add(size, own_gate, refused=refused)
         return refused
 
 
-def _answered(method: str, path: str, headers: dict[str, str]) -> bytes:
-    """Return the head that Glacier would answer with."""
-    tree_hash = f"x-amz-sha256-tree-hash: {headers.get('x-amz-sha256-tree-hash', '')}"
-    name = secrets.token_urlsafe(69)
-    if method != "POST":
-        return f"HTTP/1.1 204 No Content\r\n{tree_hash}".encode()
-    kind = ("archive", tree_hash) if path.count("/") > 4 else ("multipart-upload", "x-bench: -")
-    location = f"Location: /123456789012/vaults/bench/{kind[0]}s/{name}"
-    return f"HTTP/1.1 201 Created\r\n{location}\r\nx-amz-{kind[0]}-id: {name}\r\n{kind[1]}".encode()
-
-
-def _respond(head: bytes, body: bytes, *, close: bool) -> bytes:
-    if b" 204 " in head:
-        body = b""
+def _answer(method: str, path: str, tree_hash: str, *, refused: bool, close: bool) -> bytes:
+    """Return what Glacier would answer."""
+    headers, body = {"x-amz-sha256-tree-hash": tree_hash}, b"{}"
+    if refused:
+        status, body = "408 Request Timeout", _TIMED_OUT
+    elif method == "POST":
+        kind = "archive" if path.count("/") > 4 else "multipart-upload"
+        name = secrets.token_urlsafe(69)
+        headers |= {f"x-amz-{kind}-id": name, "Location": f"/1/vaults/bench/{kind}s/{name}"}
+        status = "201 Created"
     else:
-        head += b"\r\nContent-Type: application/json\r\nContent-Length: %d" % len(body)
-    return head + (b"\r\nConnection: close" if close else b"") + b"\r\n\r\n" + body
+        status, body = "204 No Content", b""
+    if body:
+        headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    headers |= {"Connection": "close"} if close else {}
+    lines = [f"HTTP/1.1 {status}", *map(": ".join, headers.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def _decrypt(connection: ssl.SSLSocket, left: int, quantum: int) -> Iterator[int]:
