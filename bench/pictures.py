@@ -1,180 +1,125 @@
-"""Draws what was measured, with matplotlib."""
+"""Draws clients.png and threads.png: `pictures.py FOLDER`, where results.json is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+try:
+    import matplotlib as mpl
 
-mpl.use("Agg")
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import MaxNLocator
+    from PIL import Image
+except ImportError:
+    print("no pictures: matplotlib is not installed")
+    sys.exit(0)
 
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-
-MIB = 1 << 20
-_OURS, _PEER, _PALE = "#0b6e4f", "#8d99ae", "#d9a441"
+_OURS, _PEER, _BLOCKS = "#0b6e4f", "#8d99ae", "#c8862a"
+_GIB, _MIB = 1 << 30, 1 << 20
 
 
-def draw(results: dict[str, Any], folder: Path) -> Iterator[Path]:
+def main() -> None:
     """Draw each picture for which there are numbers."""
-    plt.rcParams |= {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
-    painters: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "clients": _clients,
-        "memory": _memory,
-        "threads": _threads,
-    }
-    for name, paint in painters.items():
-        section = results.get(name)
-        if not section or "failed" in section:
-            continue
-        figure = paint(section)
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=120)
-        plt.close(figure)
-        yield path
+    folder = Path(sys.argv[1])
+    results = json.loads((folder / "results.json").read_text())
+    plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    (folder / "pictures").mkdir(exist_ok=True)
+    for name, section, draw in (("clients", "clients", clients), ("threads", "lines", threads)):
+        if results.get(section):
+            path = folder / "pictures" / f"{name}.png"
+            draw(results[section]).savefig(path, dpi=100)
+            Image.open(path).convert("RGB").quantize(64).save(path, optimize=True)
+            print(f"drawn: {path.name}")
 
 
-def _clients(section: dict[str, Any]) -> Any:
-    """Wall and CPU of each client, 1 and 3 streams side by side."""
-    found = section["clients"]
-    names = [name for name in section["titles"] if any(key.startswith(f"{name}-") for key in found)]
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(11, 1.4 + 0.75 * len(names)), sharey=True, layout="constrained"
+def clients(section: dict[str, Any]) -> Any:
+    """Wall time, CPU and memory of each client, 1 and 3 streams."""
+    medians, floor = section["medians"], section["floor"]["bounds"]
+    names = [name for name in section["titles"] if f"{name}-3" in medians]
+    figure, panels = plt.subplots(
+        1, 3, figsize=(11, 1.3 + 0.55 * len(names)), sharey=True, layout="constrained"
     )
-    floor = section["floor"]
-    _bars(left, section, names, "wall_seconds", "wall time, s")
-    _bars(right, section, names, "cpu_seconds", "CPU time of the client, s")
-    right.axvline(floor["cpu_seconds"], color="black", lw=1, ls=":")
-    label = "hash twice, send once"
-    right.annotate(label, (floor["cpu_seconds"], -0.62), ha="left", fontsize=8, xytext=(4, 0),
-                   textcoords="offset points", annotation_clip=False)  # fmt: skip
-    left.set_yticks(range(len(names)), [section["titles"][name] for name in names])
-    left.invert_yaxis()
-    right.legend(loc="lower right", frameon=False)
-    figure.suptitle(
-        f"{section['size'] / (1 << 30):g} GiB over TLS to loopback, blocks of "
-        f"{section['block_size'] // MIB} MiB: medians, whole processes"
-    )
-    return figure
-
-
-def _bars(axes: Axes, section: dict[str, Any], names: list[str], key: str, label: str) -> None:
-    for offset, streams in ((-0.2, 1), (0.2, 3)):
-        for row, name in enumerate(names):
-            client = section["clients"].get(f"{name}-{streams}")
-            if not client:
-                continue
-            value = client["median"][key]
-            color = _OURS if name.startswith("ours") else _PEER
-            legend = f"{streams} stream{'s' if streams > 1 else ''}" if name == "naive" else None
-            axes.barh(row + offset, value, 0.36, color=color, alpha=0.6 if streams == 1 else 1,
-                      label=legend)  # fmt: skip
-            axes.annotate(f"{value:.1f}", (value, row + offset), va="center", fontsize=8,
-                          xytext=(3, 0), textcoords="offset points")  # fmt: skip
-    axes.set_xlabel(label)
-    axes.margins(x=0.1)
-
-
-def _memory(section: dict[str, Any]) -> Any:
-    """Peak memory against block size, and against threads."""
-    cells = [cell for cell in section["cells"] if "peak_bytes" in cell]
-    middle = _middle_block(cells)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
-    by_block = [cell for cell in cells if cell["threads"] == 3]
-    by_threads = [cell for cell in cells if cell["block_mib"] == middle and cell["threads"] != 3]
-    _curve(left, [(cell["block_mib"], cell["peak_bytes"] / MIB) for cell in by_block])
-    left.set_xscale("log", base=2)
-    left.set_xlabel("block size, MiB (3 threads)")
-    left.set_ylabel("peak memory, MiB")
-    _curve(right, [(cell["threads"], cell["peak_bytes"] / MIB) for cell in by_threads])
-    right.set_xlabel(f"threads (blocks of {middle} MiB)")
-    for axes, values in (
-        (left, [cell["block_mib"] for cell in by_block]),
-        (right, [cell["threads"] for cell in by_threads]),
+    for axes, key, unit, digits, label in (
+        (panels[0], "wall_seconds", 1, 1, "wall time, s"),
+        (panels[1], "cpu_seconds", 1, 1, "CPU time, s"),
+        (panels[2], "peak_bytes", _MIB, 0, "peak memory of the largest process, MiB"),
     ):
-        axes.xaxis.set_major_locator(FixedLocator(values))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.axhline(80, color="black", lw=1, ls=":")
-        axes.annotate("80 MiB, the promise", (values[0], 80), fontsize=8, xytext=(0, 4),
-                      textcoords="offset points")  # fmt: skip
-        axes.grid(axis="y", alpha=0.3)
-    left.set_ylim(0, max(100, *(cell["peak_bytes"] / MIB * 1.1 for cell in cells)))
-    figure.suptitle("Peak memory of GlacierMPUP.py")
+        for row, name in enumerate(names):
+            for offset, streams in ((-0.2, 1), (0.2, 3)):
+                if f"{name}-{streams}" in medians:
+                    value = medians[f"{name}-{streams}"][key] / unit
+                    color = _OURS if name.startswith("ours") else _PEER
+                    axes.barh(row + offset, value, 0.36, color=color,
+                              alpha=0.55 if streams == 1 else 1)  # fmt: skip
+                    axes.annotate(f"{value:,.{digits}f}", (value, row + offset),
+                                  xytext=(3, 0), textcoords="offset points",
+                                  fontsize=8, va="center")  # fmt: skip
+        axes.set_xlabel(label)
+        axes.margins(x=0.12)
+    panels[1].axvline(floor["cpu"], color="black", lw=1, ls=":")
+    panels[1].annotate("hash twice, send once", (floor["cpu"], 1), fontsize=8, xytext=(4, 0),
+                       xycoords=("data", "axes fraction"), textcoords="offset points")  # fmt: skip
+    panels[0].set_yticks(range(len(names)), [section["titles"][name] for name in names])
+    panels[0].invert_yaxis()
+    shades = [Patch(color="#444444", alpha=alpha, label=label)
+              for alpha, label in ((0.45, "1 stream"), (0.9, "3 streams"))]  # fmt: skip
+    panels[0].legend(handles=shades, loc="lower right", frameon=False)
+    figure.suptitle(
+        f"{section['size'] / _GIB:g} GiB over TLS to loopback, blocks of "
+        f"{section['block_size'] // _MIB} MiB: medians, whole processes"
+    )
     return figure
 
 
-def _middle_block(cells: list[dict[str, Any]]) -> int:
-    """Return the block size that was measured with the most numbers of threads."""
-    sizes = [cell["block_mib"] for cell in cells if cell["threads"] != 3]
-    return max(set(sizes), key=sizes.count)
-
-
-def _curve(axes: Axes, points: list[tuple[float, float]]) -> None:
-    points = sorted(points)
-    axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=_OURS)
-    for x, y in points:
-        axes.annotate(f"{y:.0f}", (x, y), ha="center", fontsize=8, xytext=(0, -14),
-                      textcoords="offset points")  # fmt: skip
-
-
-def _threads(section: dict[str, Any]) -> Any:
+def threads(section: dict[str, Any]) -> Any:
     """Each line: rate against threads at the left, what auto did over time at the right."""
-    scenarios = section["scenarios"]
     figure, rows = plt.subplots(
-        len(scenarios), 2, figsize=(11, 2.9 * len(scenarios)), layout="constrained", squeeze=False
+        len(section), 2, figsize=(10, 0.6 + 2.1 * len(section)), layout="constrained", squeeze=False
     )
-    for (left, right), scenario in zip(rows, scenarios, strict=True):
-        _sweep(left, scenario)
-        _trace(right, scenario)
+    for (left, right), line in zip(rows, section.values(), strict=True):
+        top = 1.15 * max(*line["fixed"].values(), *line["curve"]["rates"])
+        _fixed(left, line, top)
+        _over_time(right, line, top)
+    rows[0][0].legend(loc="lower right", frameon=False)
     rows[-1][0].set_xlabel("threads")
     rows[-1][1].set_xlabel("seconds since the first byte")
-    figure.suptitle("GlacierMPUP.py: fixed numbers of threads (left), and --threads auto (right)")
+    figure.suptitle("GlacierMPUP.py: fixed numbers of threads (left) and --threads auto (right)")
     return figure
 
 
-def _sweep(axes: Axes, scenario: dict[str, Any]) -> None:
-    points = [(one["threads"], one["settled_rate"] / 1e6) for one in scenario["sweep"]]
-    axes.plot([x for x, _ in points], [y for _, y in points], "o-", color=_PEER, label="fixed")
-    auto = scenario.get("auto", {})
-    highest = max(y for _, y in points)
-    if "settled_rate" in auto:
-        highest = max(highest, auto["settled_rate"] / 1e6)
-        axes.axhline(auto["settled_rate"] / 1e6, color=_OURS, lw=2, label="auto, settled")
-        axes.legend(loc="best", fontsize=8)
-    axes.set_title(scenario["title"], fontsize=10, loc="left")
+def _fixed(axes: Axes, line: dict[str, Any], top: float) -> None:
+    numbers = [int(number) for number in line["fixed"]]
+    axes.plot(numbers, list(line["fixed"].values()), "o-", color=_PEER, label="fixed number")
+    axes.axhline(line["auto"], color=_OURS, lw=1.5, label="auto, settled")
+    axes.set_title(line["title"], fontsize=9, loc="left", fontweight="bold")
     axes.set_ylabel("MB/s")
-    axes.set_ylim(bottom=0, top=1.25 * highest or 1)
-    axes.set_xticks([x for x, _ in points])
+    axes.set_ylim(0, top)
+    axes.set_xticks(numbers)
     axes.grid(axis="y", alpha=0.3)
 
 
-def _trace(axes: Axes, scenario: dict[str, Any]) -> None:
-    auto = scenario.get("auto", {})
-    if "rates" not in auto:
-        axes.axis("off")
-        axes.text(0.5, 0.5, "auto was not measured", ha="center", transform=axes.transAxes)
-        return
-    end = auto["seconds"]
-    rates = [(when, size / 1e6) for when, size in auto["rates"] if when <= end]
-    axes.plot([when for when, _ in rates], [size for _, size in rates], color=_OURS, lw=1.3)
-    axes.set_xlim(0, end)
-    axes.set_ylim(bottom=0)
+def _over_time(axes: Axes, line: dict[str, Any], top: float) -> None:
+    curve = line["curve"]
+    edges = [number * curve["step"] for number in range(len(curve["rates"]) + 1)]
+    axes.stairs(curve["rates"], edges, baseline=None, color=_OURS, lw=1.3)
+    axes.set_title(f"auto/best {line['auto_to_best']:.2f}", fontsize=9, loc="right")
+    axes.set_xlim(0, edges[-1])
+    axes.set_ylim(0, top)
     axes.set_ylabel("MB/s", color=_OURS)
     axes.grid(axis="y", alpha=0.3)
-    if not auto["trace"]:
-        return
-    slots = axes.twinx()
-    slots.spines["right"].set_visible(True)
-    begin = auto["first_byte_seconds"]
-    times = [max(0.0, one["seconds"] - begin) for one in auto["trace"]]
-    counts = [one["slots"] for one in auto["trace"]]
-    # Each line of the trace is about the time that ends with it; the last number, about the rest.
-    times, counts = [0.0, *times, end], [counts[0], *counts, auto["last_slots"] or counts[-1]]
-    slots.step(times, counts, where="pre", color=_PALE, lw=1.8)
-    slots.yaxis.set_major_locator(MaxNLocator(integer=True))
-    slots.set_ylim(0, max(counts) * 1.3)
-    slots.set_ylabel("threads", color=_PALE)
+    blocks = axes.twinx()
+    blocks.spines["right"].set_visible(True)
+    blocks.stairs(curve["blocks"], edges, baseline=None, color=_BLOCKS, lw=1.5)
+    blocks.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    blocks.set_ylim(0, max(1, *curve["blocks"]) * 1.3)
+    blocks.set_ylabel("blocks at once", color=_BLOCKS)
+
+
+if __name__ == "__main__":
+    main()

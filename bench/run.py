@@ -1,143 +1,120 @@
 #!/usr/bin/env python3
-"""Measures this project's uploaders beside others, on this machine alone.
+"""Measures this project's two scripts beside other uploaders, on this machine alone.
 
-The first start makes the virtual environments (bench/.venv and one for each peer), and goes on in
-the first of them. Writes results.json, results.md and pictures/ next to this file.
+The first start makes virtual environments, bench/.venv-*. Writes results.json, results.md and
+pictures/ next to this file. See bench/README.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
-from harness import environments
+import against
+import clients
+import environments
+import lines
+import report
+from measure import BENCH, GIB, MIB, Bench, Failed, machine, say
 
-BENCH = Path(__file__).resolve().parent
-SECTIONS = (
-    *("clients", "lines", "memory", "disk", "verify", "start"),
-    *("growth", "threads", "bandwidth", "profile"),
-)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+SECTIONS = ("clients", "memory", "lines")
+_PEERS = ("glacier_upload", "awscli", "boto")
+_LINES = tuple(scenario.name for scenario in lines.SCENARIOS)
 
 
 def main() -> int:
+    """Do what the command line asks for; return 1 if anything broke."""
     options = _parser().parse_args()
-    wrong = sorted(set(options.only) - set(SECTIONS))
-    if wrong:
-        sys.stderr.write(f"no such section: {', '.join(wrong)}; there are {', '.join(SECTIONS)}\n")
-        return 2
-    if not environments.is_inside():
-        sys.stderr.write("making or checking the virtual environments ...\n")
-        missing = environments.prepare()
-        os.environ["BENCH_MISSING"] = json.dumps(missing)
-        environments.step_inside([str(BENCH / "run.py"), *sys.argv[1:]])
-    if options.draw:
-        return _draw(options.out)
-    return _measure(options)
-
-
-def _measure(options: argparse.Namespace) -> int:
-    """Run the sections one after another; what one of them cannot do stops none of the others."""
-    from harness import certificates
-    from harness.bench import Bench, Options, machine
-
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and what it started ends with it
-    options.scratch.mkdir(parents=True, exist_ok=True)
-    options.out.mkdir(parents=True, exist_ok=True)
-    results_path = options.out / "results.json"
-    known = json.loads(results_path.read_text()) if options.only and results_path.exists() else {}
-    results = {**known, "machine": machine(), "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
-    bench = Bench(
-        options=Options(
-            size=options.size,
-            block_size=min(options.block, max(1 << 20, options.size // 4)),
-            rounds=options.rounds,
-            only=tuple(options.only),
-            quick=options.quick or options.size < _UNITS["G"],
-            deep=options.deep,
-            scratch=options.scratch,
-        ),
-        certificates=certificates.make(options.scratch / "certificates"),
-        missing=json.loads(os.environ.get("BENCH_MISSING", "{}")),
-        results=results,
-    )
-    for name, reason in bench.missing.items():
-        bench.say(f"the environment of {name} could not be made: {reason}")
-    results["versions"] = {
-        name: environments.versions(name)
-        for name in environments.wanted()
-        if name not in bench.missing
-    }
-    failed = []
-    for name in options.only or SECTIONS:
-        began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and what was started ends with it
+    with tempfile.TemporaryDirectory() as temporary:
+        if options.smoke:  # it proves that all works; the numbers mean nothing
+            options.size, options.block, options.rounds = 32 * MIB, 8 * MIB, 1
+            options.only, options.lines, options.seconds = SECTIONS, ("mb40",), 4
+            options.out = options.scratch = Path(temporary)
+        options.scratch.mkdir(parents=True, exist_ok=True)
+        options.out.mkdir(parents=True, exist_ok=True)
         try:
-            results[name] = importlib.import_module(f"sections.{name}").run(bench)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the code says so
-            results[name] = {"failed": f"{type(error).__name__}: {error}"}
-            failed.append(name)
-            bench.say(f"{name} FAILED: {type(error).__name__}: {error}")
-        results[name]["section_seconds"] = round(time.monotonic() - began, 1)
-        results_path.write_text(json.dumps(results, indent=1) + "\n")
-    code = _draw(options.out)
-    _tidy(options.scratch)
-    return 1 if failed else code
+            return _run(options)
+        except Failed as error:
+            say(f"FAILED: {error}")
+            return 1
 
 
-def _draw(out: Path) -> int:
-    """Make the table and the pictures, in a process of its own: matplotlib is large."""
-    return subprocess.call([sys.executable, str(BENCH / "draw.py"), str(out)])
-
-
-def _tidy(scratch: Path) -> None:
-    """Leave nothing large behind."""
-    for file in scratch.iterdir():
-        if file.is_file():
-            file.unlink()
+def _run(options: argparse.Namespace) -> int:
+    bench = Bench(python=sys.executable, scratch=options.scratch)
+    measured = () if options.against or options.draw else options.only
+    peers = _PEERS if "clients" in measured else ()
+    missing = dict.fromkeys(_PEERS, "not asked for")
+    if not options.smoke:
+        say("making or checking the virtual environments")
+        missing = environments.prepare(("ours", *peers))
+        bench.python = str(environments.executable("ours"))
+    size, block = options.size, min(options.block, max(MIB, options.size // 4))
+    if options.against:
+        against.run(bench, options.against, size=size, block_size=block, rounds=options.rounds)
+        return 0
+    path = options.out / "results.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    if not options.draw:
+        results |= {"date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "machine": machine()}
+        made = [] if options.smoke else [name for name in ("ours", *peers) if name not in missing]
+        results["versions"] = results.get("versions", {}) | environments.versions(made)
+    if "clients" in measured:
+        results["clients"] = clients.run(
+            bench, size=size, block_size=block, rounds=options.rounds, missing=missing
+        )
+    if "memory" in measured:
+        results["memory"] = clients.memory(
+            bench, block_size=4 * GIB if size >= GIB else block, threads=16
+        )
+    if "lines" in measured:
+        found = lines.run(bench, options.lines, seconds=options.seconds)
+        results["lines"] = results.get("lines", {}) | found
+    report.write(results, options.out)
+    code = subprocess.call([bench.python, str(BENCH / "pictures.py"), str(options.out)])
+    print((options.out / "results.md").read_text())
+    return 1 if bench.troubles or code else 0
 
 
 def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([KMG]?)", text.upper())
-    if not match or not int(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 256M or 2G")
-    return int(match[1]) * _UNITS[match[2]]
+    """Read a size such as 256M or 2G."""
+    return int(text[:-1]) << (20, 30)["MG".index(text[-1:])]
+
+
+def _folder(text: str) -> Path:
+    return Path(text).resolve()
+
+
+def _checkout(text: str) -> Path:
+    folder = _folder(text)
+    if not (folder / "GlacierMPUP.py").exists():
+        raise argparse.ArgumentTypeError(f"there is no GlacierMPUP.py in {text}")
+    return folder
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--size", type=_size, default=_size("2G"), help="of the file (default: 2G)")
-    parser.add_argument("--block", type=_size, default=_size("128M"), help="default: 128M")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    parser.add_argument(
-        "--only",
-        type=lambda text: text.split(","),
-        default=[],
-        metavar="SECTION,...",
-        help=f"measure these anew, and keep the others' results: {', '.join(SECTIONS)}",
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="shorter runs; also with a --size below 1G"
-    )
-    parser.add_argument("--deep", action="store_true", help="every number of threads from 1 to 16")
-    parser.add_argument("--draw", action="store_true", help="only draw results.json anew")
-    parser.add_argument(
-        "--out", type=lambda text: Path(text).resolve(), default=BENCH, help="default: bench/"
-    )
-    parser.add_argument(
-        "--scratch",
-        type=lambda text: Path(text).resolve(),
-        default=BENCH / ".venv-scratch",
-        help="for the files to upload, on a real disk (default: bench/.venv-scratch)",
-    )
+    add = parser.add_argument
+    add("--size", type=_size, default=2 * GIB, help="of the file (default: 2G)")
+    add("--block", type=_size, default=128 * MIB, help="default: 128M")
+    add("--rounds", type=int, default=5, help="default: 5")
+    add("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="keep the other results")
+    add("--lines", nargs="+", choices=_LINES, default=_LINES, help="keep the other lines' results")
+    add("--seconds", type=float, default=60, help="of auto on each line (default: 60)")
+    add("--against", type=_checkout, metavar="CHECKOUT",
+        help="only compare with another checkout of this project, in turn")  # fmt: skip
+    add("--smoke", action="store_true",
+        help="only prove that it works: tiny, without peers, in this interpreter")  # fmt: skip
+    add("--draw", action="store_true", help="only draw results.json anew")
+    add("--out", type=_folder, default=BENCH, help="for the results (default: bench/)")
+    add("--scratch", type=_folder, default=BENCH / ".venv-scratch",
+        help="for the files to upload, on a real disk (default: bench/.venv-scratch)")  # fmt: skip
     return parser
 
 

@@ -18,28 +18,21 @@ from urllib.parse import urlsplit
 DEBUG_LINE = "        boto.log.debug('Data: %s' % request.body)\n"
 
 
-def lend_a_hand() -> None:
-    """Put in place what Python 3.12 no longer has."""
-    warnings.simplefilter("ignore")
-    if sys.version_info < (3, 12):
-        return
+def restore_modules() -> None:
+    """Put in place what boto imports and Python 3.12 no longer has."""
     import six
 
     sys.modules["imp"] = types.ModuleType("imp")  # boto imports it for plugins; there are none
     sys.modules["boto.vendored.six"] = six
     sys.modules["boto.vendored.six.moves"] = six.moves
-    for name in ("urllib.parse", "urllib.request", "urllib.error", "http_client", "queue"):
-        module = six.moves
-        for part in name.split("."):
-            module = getattr(module, part)
-        sys.modules[f"boto.vendored.six.moves.{name}"] = module
     sys.modules["boto.vendored.six.moves.urllib"] = six.moves.urllib
-    ssl.wrap_socket = _wrap_socket
-
-
-def _wrap_socket(sock, *, ca_certs, **_):
-    context = ssl.create_default_context(cafile=ca_certs)
-    return context.wrap_socket(sock, server_hostname=sock.getpeername()[0])
+    for name in ("parse", "request", "error"):
+        sys.modules[f"boto.vendored.six.moves.urllib.{name}"] = getattr(six.moves.urllib, name)
+    for name in ("http_client", "queue"):
+        sys.modules[f"boto.vendored.six.moves.{name}"] = getattr(six.moves, name)
+    ssl.wrap_socket = lambda sock, *, ca_certs, **_: ssl.create_default_context(
+        cafile=ca_certs
+    ).wrap_socket(sock, server_hostname=sock.getpeername()[0])
 
 
 def drop_debug_line() -> None:
@@ -55,8 +48,11 @@ def drop_debug_line() -> None:
 
 
 def main() -> None:
+    """Upload the file, so many blocks at once."""
     file, block, threads, url = sys.argv[1:5]
-    lend_a_hand()
+    warnings.simplefilter("ignore")
+    if sys.version_info >= (3, 12):
+        restore_modules()
     if "--without-debug-line" in sys.argv:
         drop_debug_line()
     from boto.glacier.concurrent import ConcurrentUploader
@@ -64,15 +60,10 @@ def main() -> None:
     from boto.regioninfo import RegionInfo
 
     address = urlsplit(url)
-    layer = Layer1(
-        aws_access_key_id="bench",
-        aws_secret_access_key="bench",
-        is_secure=address.scheme == "https",
-        port=address.port,
-        region=RegionInfo(name="us-east-1", endpoint=address.hostname),
-    )
+    region = RegionInfo(name="us-east-1", endpoint=address.hostname)
+    layer = Layer1("bench", "bench", port=address.port, region=region)
     uploader = ConcurrentUploader(layer, "bench", part_size=int(block), num_threads=int(threads))
-    print(uploader.upload(file, "bench"))
+    uploader.upload(file, "bench")
 
 
 if __name__ == "__main__":

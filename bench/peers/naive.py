@@ -1,6 +1,6 @@
 """What botocore alone makes of it: each block read whole and given to the client.
 
-naive.py FILE BLOCK_BYTES THREADS URL
+naive.py FILE BLOCK_BYTES THREADS
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from botocore.utils import calculate_tree_hash
 
 
 def main() -> None:
-    path, block, threads, url = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-    client = boto3.client("glacier", endpoint_url=url)
+    """Upload the file, so many blocks at once."""
+    path, block, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    client = boto3.client("glacier")
     size = os.path.getsize(path)
     upload_id = client.initiate_multipart_upload(
         vaultName="bench", archiveDescription="bench", partSize=str(block)

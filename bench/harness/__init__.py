@@ -1,1 +1,0 @@
-"""What every section of the bench stands on."""

@@ -1,1 +1,0 @@
-"""A Glacier that discards what it is sent."""
