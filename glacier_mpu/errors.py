@@ -35,18 +35,16 @@
         ├── CompletionUnknown           nothing tells whether there is an archive
         └── ArchiveMismatch             the archive's hash is not the file's
 
-An error carries facts: its message names no flag. What to do next, and the exit code, are derived
-from the class and its facts in `cli`. Errors cross threads and processes: each can be pickled and
-compares equal to its copy.
+An error carries facts, and its message names no flag: `cli` derives what to do next and the exit
+code from the class. Errors cross processes: each can be pickled and equals its copy.
 """
 
 from __future__ import annotations
 
+import copyreg
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
-
-E = TypeVar("E", bound="UploadError")
+from typing import Any, ClassVar
 
 _SECRETS = re.compile(
     r"((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value )[^,\s]+", re.I
@@ -58,18 +56,11 @@ def redacted(text: str) -> str:
     return _SECRETS.sub(r"\1(hidden)", text)
 
 
-def _rebuilt(kind: type[E], facts: dict[str, Any]) -> E:
-    error = kind.__new__(kind)
-    error.__dict__.update(facts)
-    return error
-
-
 @dataclass(eq=False)
 class UploadError(Exception):
     """Base of them all.
 
-    keeps_upload       an open upload is worth keeping whatever the flags say: the trouble lies on
-                       this side of the line, and is gone once the user has dealt with it
+    keeps_upload       the trouble lies on this side of the line: the upload is kept in any case
     every_block_alike  every other block would meet the same
     """
 
@@ -89,7 +80,7 @@ class UploadError(Exception):
 
     # Exceptions are pickled by their positional arguments, which these do not always have.
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.__dict__)
+        return copyreg.__newobj__, (type(self),), self.__dict__  # type: ignore[attr-defined]
 
 
 class BadInput(UploadError):
@@ -98,90 +89,34 @@ class BadInput(UploadError):
     keeps_upload = True
 
 
-@dataclass(eq=False)
 class SourceIsFolder(BadInput):
     """The source path names a folder."""
 
-    message: str = field(init=False)
-    path: str
 
-    def __post_init__(self) -> None:
-        self.message = f"{self.path!r} is a folder"
-
-
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class TooManyBlocks(BadInput):
-    """Blocks of `block_size` bytes are too small for the file; those of `smallest` bytes fit."""
+    """The blocks are too small for the file; those of `smallest` bytes are the first that fit."""
 
-    message: str = field(init=False)
-    count: int
-    most: int
-    block_size: int
-    smallest: int
-
-    def __post_init__(self) -> None:
-        self.message = (
-            f"{self.count:,} blocks of {self.block_size >> 20} MB are more than the "
-            f"{self.most:,} that Glacier takes"
-        )
+    smallest: int = field(kw_only=True)
 
 
-@dataclass(eq=False, kw_only=True)
 class BlocksOutsideFile(BadInput):
-    """The range of blocks is empty or leaves the file, which has `count` blocks."""
-
-    message: str = field(init=False)
-    first: int
-    last: int
-    count: int
-
-    def __post_init__(self) -> None:
-        self.message = (
-            f"blocks {self.first} to {self.last} are not a range of this file's blocks, "
-            f"0 to {self.count - 1}"
-        )
+    """The range of blocks is empty or leaves the file."""
 
 
-@dataclass(eq=False, kw_only=True)
 class NotTheWholeFile(BadInput):
     """An archive is asked for, of a new upload that would get only some of the file's blocks."""
-
-    message: str = field(init=False)
-    first: int
-    last: int
-    count: int
-
-    def __post_init__(self) -> None:
-        self.message = (
-            f"blocks {self.first}-{self.last} alone are not the whole file, which has blocks "
-            f"0-{self.count - 1}: the upload could not be completed"
-        )
 
 
 @dataclass(eq=False)
 class BlockSizeMismatch(BadInput):
     """Another block size is asked for than the open upload has; `block_size` is its own."""
 
-    message: str = field(init=False)
-    block_size: int
-
-    def __post_init__(self) -> None:
-        self.message = f"the open upload has blocks of {self.block_size >> 20} MB"
+    block_size: int = field(kw_only=True)
 
 
-@dataclass(eq=False, kw_only=True)
 class FileTooShort(BadInput):
     """The open upload holds data beyond the end of the file."""
-
-    message: str = field(init=False)
-    offset: int
-    size: int
-
-    def __post_init__(self) -> None:
-        self.message = (
-            f"the open upload holds data from byte {self.offset} on, and the file ends at "
-            f"{self.size}"
-        )
 
 
 class RegionMissing(BadInput):
@@ -287,12 +222,9 @@ class NotTheService(BareRefusal):
 
 
 class ClockSkew(VaultError):
-    """The signature's time is more than five minutes off the service's.
+    """The signature's time is more than five minutes off the service's."""
 
-    Tried twice: a machine that slept between signing and sending meets this once.
-    """
-
-    max_tries = 2
+    max_tries = 2  # a machine that slept between signing and sending meets this once
     every_block_alike = True
     keeps_upload = True
 
@@ -349,8 +281,7 @@ class UploadNotFound(Refused):
 class CompletionUnknown(VaultError):
     """The upload is not there to be resumed, and nothing tells whether it is an archive now.
 
-    sent  completion was sent, its answer lost, and the upload is gone or was not asked for again:
-          the archive is very probably stored
+    sent  completion was sent and its answer lost: the archive is very probably stored
     gone  the upload is known not to be open any more
     """
 
@@ -358,19 +289,11 @@ class CompletionUnknown(VaultError):
     gone: bool = field(default=True, kw_only=True)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class ArchiveMismatch(VaultError):
-    """An archive was stored, and the vault's `tree_hash` of it is not the file's, `expected`."""
+    """An archive was stored, and the vault's `tree_hash` of it (hex) is not the file's."""
 
-    message: str = field(init=False)
-    archive_id: str
-    location: str
-    size: int
-    tree_hash: str
-    expected: str
-
-    def __post_init__(self) -> None:
-        self.message = (
-            f"archive {self.archive_id} was stored, but the vault gives its tree hash as "
-            f"{self.tree_hash} and the file's is {self.expected}"
-        )
+    archive_id: str = field(kw_only=True)
+    location: str = field(kw_only=True)
+    size: int = field(kw_only=True)
+    tree_hash: str = field(kw_only=True)

@@ -43,9 +43,7 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
     UsageError: lambda error: str(error.next_step),
     SourceIsFolder: "pack it into one file first, such as a .zip or .tar",
     TooManyBlocks: lambda error: f"use --blocksize {error.smallest // MIB} or larger",
-    BlocksOutsideFile: lambda error: (
-        f"--start and --end take 0 to {error.count - 1}, and --start must not be above --end"
-    ),
+    BlocksOutsideFile: "choose --start and --end among them, with --start not above --end",
     NotTheWholeFile: "add --finish-upload False to leave the upload open for the other blocks",
     BlockSizeMismatch: lambda error: f"use --blocksize {error.block_size // MIB}, or leave it out",
     FileTooShort: (

@@ -52,9 +52,8 @@ class Plan:
             )
         if self.count > MOST_BLOCKS:
             raise TooManyBlocks(
-                count=self.count,
-                most=MOST_BLOCKS,
-                block_size=self.block_size,
+                f"{self.count:,} blocks of {self.block_size // MIB} MB are more than the "
+                f"{MOST_BLOCKS:,} that Glacier takes",
                 smallest=smallest_block_size(self.size),
             )
 
@@ -87,7 +86,10 @@ class Plan:
         start = 0 if first is None else first
         end = self.count - 1 if last is None else last
         if start not in self.numbers or end not in self.numbers or start > end:
-            raise BlocksOutsideFile(first=start, last=end, count=self.count)
+            raise BlocksOutsideFile(
+                f"blocks {start} to {end} are not a range of this file's blocks, "
+                f"0 to {self.count - 1}"
+            )
         return range(start, end + 1)
 
 

@@ -28,7 +28,7 @@ def inspect(path: str) -> FileSource:
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot upload {path!r}: {reason(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise SourceIsFolder(path)
+        raise SourceIsFolder(f"{path!r} is a folder")
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{path!r} is not a regular file")
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from glacier_mpu.errors import NotTheWholeFile, UploadError
-from glacier_mpu.source.blocks import Plan, choose_block_size
+from glacier_mpu.source.blocks import Plan, as_ranges, choose_block_size
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.vault.answers import Archive
 
@@ -48,7 +48,10 @@ class Request:
         plan = Plan(self.source.size, self.block_size or choose_block_size(self.source.size))
         asked = plan.selection(self.first, self.last)
         if self.finish and self.upload_id is None and len(asked) < plan.count:
-            raise NotTheWholeFile(first=asked[0], last=asked[-1], count=plan.count)
+            raise NotTheWholeFile(
+                f"blocks {as_ranges(asked)} alone are not the whole file, which has blocks "
+                f"{as_ranges(plan.numbers)}: the upload could not be completed"
+            )
         return plan
 
 

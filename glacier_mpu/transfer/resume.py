@@ -72,7 +72,10 @@ def stored_blocks(listing: Listing, plan: Plan) -> dict[int, StoredPart]:
     """Return what is stored, by block number. Raises FileTooShort if it cannot be of this file."""
     beyond = [offset for offset in listing.parts if offset >= plan.size]
     if beyond:
-        raise FileTooShort(offset=min(beyond), size=plan.size)
+        raise FileTooShort(
+            f"the open upload holds data from byte {min(beyond)} on, and the file ends at "
+            f"{plan.size}"
+        )
     return {offset // plan.block_size: part for offset, part in listing.parts.items()}
 
 
@@ -100,7 +103,10 @@ def _resumed(listing: Listing, request: Request, *, known: Mapping[int, Digest])
 def _plan_in(upload: OpenUpload, request: Request) -> Plan:
     """Return the plan of the request's file in this upload. Raises BadInput if it does not fit."""
     if request.block_size not in (None, upload.block_size):
-        raise BlockSizeMismatch(upload.block_size)
+        raise BlockSizeMismatch(
+            f"the open upload has blocks of {upload.block_size // MIB} MB",
+            block_size=upload.block_size,
+        )
     return Plan(request.source.size, upload.block_size)
 
 

@@ -186,11 +186,12 @@ class Vault:
             raise
         if archive.tree_hash != tree_hash:
             raise ArchiveMismatch(
+                f"archive {archive.archive_id} was stored, but the vault gives its tree hash as "
+                f"{archive.tree_hash} and the file's is {tree_hash}",
                 archive_id=archive.archive_id,
                 location=archive.location,
                 size=archive.size,
                 tree_hash=archive.tree_hash,
-                expected=tree_hash,
             )
         return archive
 

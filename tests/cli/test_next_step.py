@@ -33,15 +33,15 @@ NEEDS_NONE = {
 }
 FACTS: list[tuple[errors.UploadError, list[str]]] = [
     (UsageError("wrong", next_step="use --vault"), ["use --vault"]),
-    (errors.SourceIsFolder("folder"), [".tar"]),
+    (errors.SourceIsFolder("x is a folder"), [".tar"]),
     (
-        errors.TooManyBlocks(count=10_001, most=10_000, block_size=MIB, smallest=2 * MIB),
+        errors.TooManyBlocks("too many", smallest=2 * MIB),
         ["--blocksize 2"],
     ),
-    (errors.BlocksOutsideFile(first=0, last=7, count=3), ["--start", "--end", "0 to 2"]),
-    (errors.NotTheWholeFile(first=1, last=1, count=3), ["--finish-upload False"]),
-    (errors.BlockSizeMismatch(2 * MIB), ["--blocksize 2"]),
-    (errors.FileTooShort(offset=2 * MIB, size=MIB), ["--source-path", "--upload-id"]),
+    (errors.BlocksOutsideFile("outside"), ["--start", "--end"]),
+    (errors.NotTheWholeFile("only some"), ["--finish-upload False"]),
+    (errors.BlockSizeMismatch("other blocks", block_size=2 * MIB), ["--blocksize 2"]),
+    (errors.FileTooShort("ends before"), ["--source-path", "--upload-id"]),
     (errors.RegionMissing("none"), ["--region", "AWS_DEFAULT_REGION"]),
     (errors.AddressInvalid("none"), ["--profile", "--region", "--endpoint-url"]),
     (errors.InternalError("a bug"), ["report"]),
@@ -59,7 +59,7 @@ FACTS: list[tuple[errors.UploadError, list[str]]] = [
     (errors.VaultNotFound("none"), ["--vault", "aws glacier create-vault"]),
     (errors.UploadNotFound("none"), ["aws glacier list-multipart-uploads", "--upload-id"]),
     (
-        errors.ArchiveMismatch(archive_id="a", location="l", size=1, tree_hash="0", expected="1"),
+        errors.ArchiveMismatch("another hash", archive_id="a", location="l", size=1, tree_hash="0"),
         ["do not rely"],
     ),
 ]

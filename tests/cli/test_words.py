@@ -42,7 +42,10 @@ BUSY = TransientError("HTTP 503: busy")
 FACTS: list[tuple[Event, list[str]]] = [
     (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
     (BlockSizeRaised(256 * MIB), ["128 MB", "256 MB"]),
-    (CandidateRejected("an-id", error=BlockSizeMismatch(MIB)), ["an-id", "1 MB"]),
+    (
+        CandidateRejected("an-id", error=BlockSizeMismatch("blocks of 1 MB", block_size=MIB)),
+        ["an-id", "1 MB"],
+    ),
     (CandidateRejected("an-id", compared=8), ["an-id", "none of 8"]),
     (NothingToResume("mine"), ["'mine'", "new"]),
     (RESUMING, ["resuming upload an-id", "2026-01-02 03:04:05 UTC", "2 of 1,500 blocks"]),

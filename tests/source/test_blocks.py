@@ -131,9 +131,7 @@ def test_one_block_over_ten_thousand_is_refused_with_the_smallest_size_that_fits
         return
     with pytest.raises(TooManyBlocks, match="10,001") as caught:
         Plan(most + 1, block_size)
-    error = caught.value
-    assert (error.count, error.most, error.block_size) == (10_001, 10_000, block_size)
-    assert error.smallest == 2 * block_size
+    assert caught.value.smallest == 2 * block_size
 
 
 @given(size=st.integers(-MIB, 2 * LARGEST_BLOCK))
@@ -211,9 +209,7 @@ def test_a_range_that_is_empty_or_leaves_the_file_is_refused_with_the_valid_one(
 ) -> None:
     with pytest.raises(BlocksOutsideFile, match="0 to 9") as caught:
         Plan(10 * MIB, MIB).selection(first, last)
-    error = caught.value
-    assert (error.first, error.last, error.count) == (*ends, 10)
-    assert all(str(number) in error.message for number in ends)
+    assert all(str(number) in caught.value.message for number in ends)
 
 
 @pytest.mark.parametrize("number", [-1, 3, 10_000])
