@@ -49,7 +49,7 @@ class FaultyHandler(Handler):
     counting = threading.Lock()
 
     def answer_call(self) -> None:
-        self.fault = None
+        self.fault: AtSend | None = None
         super().answer_call()
 
     do_GET = do_PUT = do_POST = do_DELETE = answer_call  # noqa: N815

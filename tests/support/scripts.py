@@ -83,15 +83,14 @@ def started(words: Sequence[str], server: RehearsalServer) -> subprocess.Popen[s
     )
 
 
-def run(
-    script: str, *arguments: object, server: RehearsalServer | None = None, cwd: Path | None = None
-) -> Ended:
-    """Run a script to its end, against this stand-in if one is given."""
-    words = [sys.executable, str(ROOT / script), *map(str, arguments)]
+def run(*words: object, server: RehearsalServer | None = None, cwd: Path | None = None) -> Ended:
+    """Run a script, the first of the words, against this stand-in if one is given."""
+    script, *arguments = map(str, words)
+    command = [sys.executable, str(ROOT / script), *arguments]
     if server is not None:
-        words += ["--endpoint-url", server.endpoint_url]
+        command += ["--endpoint-url", server.endpoint_url]
     done = subprocess.run(
-        words,
+        command,
         env=script_environment(server),
         capture_output=True,
         text=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count as count_from
 from typing import Any
 
@@ -244,7 +244,7 @@ def test_a_result_that_is_there_is_not_thrown_away_by_a_stop(
 ) -> None:
     """Work ends in the very wait after which the stop would be heard."""
     let_go = threading.Event()
-    real_wait = workers.wait
+    real_wait = wait
 
     def wait_until_it_ends(futures: list[Future[str]], timeout: float) -> object:
         let_go.set()
