@@ -23,29 +23,6 @@ from glacier_mpu.rehearsal.http import IDLE_TIMEOUT_SECONDS, Handler, Listener, 
 from glacier_mpu.rehearsal.operations import Operations
 from glacier_mpu.rehearsal.records import utc_now
 from glacier_mpu.rehearsal.store import Store
-from glacier_mpu.rehearsal.wire import (
-    ACCESS_KEY,
-    ACCOUNT_ID,
-    REGION,
-    SECRET_KEY,
-    Answer,
-    Call,
-    Refusal,
-)
-
-__all__ = [
-    "ACCESS_KEY",
-    "ACCOUNT_ID",
-    "REGION",
-    "SECRET_KEY",
-    "Answer",
-    "Call",
-    "Handler",
-    "Refusal",
-    "RehearsalServer",
-    "Store",
-    "utc_now",
-]
 
 _KEYS = Keys()
 _POLL_SECONDS = 0.02

@@ -9,8 +9,8 @@ from hashlib import sha256
 import pytest
 
 from glacier_mpu.rehearsal.auth import Keys, authenticate
-from glacier_mpu.rehearsal.server import ACCESS_KEY, RehearsalServer
-from glacier_mpu.rehearsal.wire import Call, Refusal, read_call
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, Call, Refusal, read_call
 from tests.support.wire_client import MIB, VAULT, VERSION, Clock, Reply, call, hashes, send, sign
 
 TARGET = f"/-/vaults/{VAULT}"

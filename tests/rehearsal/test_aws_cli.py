@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glacier_mpu.rehearsal.server import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY, RehearsalServer
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY
 from tests.support.wire_client import MIB, pattern, tree_hash
 
 PIECES = [pattern(MIB), pattern(MIB, seed=1), pattern(777, seed=2)]

@@ -13,13 +13,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from glacier_mpu.rehearsal.server import (
-    ACCESS_KEY,
-    ACCOUNT_ID,
-    REGION,
-    SECRET_KEY,
-    RehearsalServer,
-)
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY
 from tests.support.wire_client import (
     ARN,
     MIB,

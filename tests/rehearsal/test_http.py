@@ -19,16 +19,10 @@ from pathlib import Path
 import pytest
 
 from glacier_mpu.rehearsal.files import Incoming
+from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.operations import Digests
-from glacier_mpu.rehearsal.server import (
-    ACCESS_KEY,
-    SECRET_KEY,
-    Answer,
-    Call,
-    Handler,
-    Refusal,
-    RehearsalServer,
-)
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, SECRET_KEY, Answer, Call, Refusal
 from tests.support.wire_client import (
     MIB,
     VAULT,

@@ -27,8 +27,8 @@ import GlacierMPU
 import GlacierMPUP
 from glacier_mpu.cli.main import main
 from glacier_mpu.rehearsal.http import Handler
-from glacier_mpu.rehearsal.server import ACCESS_KEY, REGION, SECRET_KEY, RehearsalServer
-from glacier_mpu.rehearsal.wire import Answer, Call
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY, Answer, Call
 from glacier_mpu.stop import Waits
 from tests.support import faults
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty

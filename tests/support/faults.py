@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from glacier_mpu.rehearsal.files import Incoming
+from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.operations import Digests
-from glacier_mpu.rehearsal.server import Answer, Call, Handler, Refusal
+from glacier_mpu.rehearsal.wire import Answer, Call, Refusal
 
 FOREVER = 10**9
 

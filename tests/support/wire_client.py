@@ -22,7 +22,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.utils import calculate_tree_hash
 
-from glacier_mpu.rehearsal.server import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY, RehearsalServer
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
