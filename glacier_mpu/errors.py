@@ -1,4 +1,4 @@
-"""Every error that is told to the user in words, without a traceback.
+"""Every error that is told to the user in words.
 
     UploadError
     ├── BadInput                        the request cannot be carried out as it stands
@@ -47,13 +47,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 _SECRETS = re.compile(
-    r"((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value )[^,\s]+", re.I
+    r"(?i)((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value )[^,\s]+"
+    r"|(//)[^/@\s]+(?=@)"
 )
 
 
 def redacted(text: str) -> str:
     """Return the text without credentials and signatures: some refusals echo the request."""
-    return _SECRETS.sub(r"\1(hidden)", text)
+    return _SECRETS.sub(r"\1\2(hidden)", text)
 
 
 @dataclass(eq=False)
@@ -68,6 +69,9 @@ class UploadError(Exception):
 
     keeps_upload: ClassVar[bool] = False
     every_block_alike: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self.message = redacted(self.message)
 
     def __str__(self) -> str:
         return self.message
@@ -108,11 +112,8 @@ class NotTheWholeFile(BadInput):
     """An archive is asked for, of a new upload that would get only some of the file's blocks."""
 
 
-@dataclass(eq=False)
 class BlockSizeMismatch(BadInput):
-    """Another block size is asked for than the open upload has; `block_size` is its own."""
-
-    block_size: int = field(kw_only=True)
+    """Another block size is asked for than the open upload has."""
 
 
 class FileTooShort(BadInput):

@@ -79,6 +79,7 @@ def test_the_tree_in_the_docstring_is_the_hierarchy() -> None:
         "Signature=0a1b2c3d",
         "x-amz-security-token: IQoJb3JpZ2lu",
         "Invalid header value b'secret\\n'",
+        'Could not connect to the endpoint URL: "http://user:secret@127.0.0.1:9/-/vaults"',
     ],
 )
 def test_credentials_and_signatures_are_hidden_in_a_text(text: str) -> None:

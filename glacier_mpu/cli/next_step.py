@@ -45,7 +45,7 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
     TooManyBlocks: lambda error: f"use --blocksize {error.smallest // MIB} or larger",
     BlocksOutsideFile: "choose --start and --end among them, with --start not above --end",
     NotTheWholeFile: "add --finish-upload False to leave the upload open for the other blocks",
-    BlockSizeMismatch: lambda error: f"use --blocksize {error.block_size // MIB}, or leave it out",
+    BlockSizeMismatch: "leave out --blocksize: an open upload keeps its own",
     FileTooShort: (
         "check --source-path and --upload-id: they do not belong together; to start a new upload, "
         "leave out --upload-id"
@@ -106,11 +106,11 @@ def next_step(error: UploadError) -> str:
 def next_command(outcome: Outcome, options: Options) -> str:
     """Return the command that resumes the upload, to be pasted as it is.
 
-    It asks for the whole file where nothing is missing in the asked range.
+    It asks for the whole file where every block of the asked range is known to be stored.
     """
     by_id = not options.resume or outcome.status is Status.UNKNOWN
     dropped = ["--upload-id", "--resume"] if by_id else []
-    if outcome.status is Status.STORED or not set(outcome.missing) & set(_asked(outcome, options)):
+    if outcome.status is Status.STORED or not set(outcome.unproven) & set(_asked(outcome, options)):
         dropped += ["--start", "--end", "--finish-upload"]
     words = [sys.executable, options.script, *options.words_without(*dropped)]
     if by_id:

@@ -68,7 +68,6 @@ class Tally:
         self._lock = threading.Lock()
         self.sending = Progress(now=clock())
         self.comparing = Progress(now=clock())
-        self._differing: set[int] = set()
 
     def hear(self, event: Event) -> None:
         """Count what happened."""
@@ -82,7 +81,7 @@ class Tally:
             case BlockDiffers():
                 self._differs(event)
             case BlockFailed():
-                self._progress_of(event).failed += 1
+                (self.comparing if event.compared else self.sending).failed += 1
             case _:
                 pass
 
@@ -106,7 +105,6 @@ class Tally:
         with self._lock:
             self.sending = Progress(event.to_send, now=self._clock())
             self.comparing = Progress(event.to_compare, now=self._clock())
-        self._differing.clear()
 
     def _differs(self, event: BlockDiffers) -> None:
         """Move the block from what is compared to what is sent.
@@ -114,13 +112,6 @@ class Tally:
         One whose size differs is not compared, and counts as one to be sent from the beginning.
         """
         if event.tree_hash is not None:
-            self._differing.add(event.block.number)
             self.comparing.done += 1
             if event.sends:
                 self.sending.grow(event.block)
-
-    def _progress_of(self, event: BlockFailed) -> Progress:
-        """Return where a failed block counts: it failed while it was compared, or while sent."""
-        if event.compared and event.block.number not in self._differing:
-            return self.comparing
-        return self.sending

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from urllib.parse import urlsplit
 
+from glacier_mpu.errors import redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_ranges
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -49,7 +50,7 @@ def as_text(event: Event) -> str:
 def _(event: Connected) -> str:
     if not _is_unencrypted(event.endpoint_url):
         return ""
-    return f"warning: the data is sent unencrypted to {event.endpoint_url}"
+    return f"warning: the data is sent unencrypted to {redacted(event.endpoint_url)}"
 
 
 @as_text.register

@@ -21,11 +21,14 @@ from glacier_mpu.vault.retry import Retry
 class Context:
     """Made in the process that uses it, which it never leaves.
 
+    vault       calls the service
     reading     gate for reading a block and hashing it
     slots       gate for sending
     most_slots  how many slots there may ever be
     tuner       chooses the number of slots, or None
-    allow       says how many of so many bytes may be sent now
+    meter       counts bytes and retries, and tells the watcher
+    allow       says how many of so many bytes may be sent now, at least 1
+    stop        asked when the run is over or is to end
     keep_going  a failed block does not keep the others from being sent, unless all would fail alike
     """
 
@@ -54,7 +57,7 @@ class Context:
 def opened_context(
     request: Request, address: Address, *, watcher: Watcher, stop: Stop, waits: Waits
 ) -> Iterator[Context]:
-    """Yield the context of a run, and let go of all of it at the end, also of what waits in it.
+    """Yield the context of a run; at the end wake all waiting tasks and close the connections.
 
     Raises RegionMissing or AddressInvalid if no client can be made from the address.
     """

@@ -52,6 +52,6 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
 def ending_by_stop(reached: Reached) -> tuple[Status, UploadError | None]:
     """Return how a run ended that was asked to stop, and the error that says so, if any."""
     if reached.completing:
-        error = CompletionUnknown("the answer to the completion was not awaited", sent=True)
-        return Status.UNKNOWN, error
+        message = "the answer to the completion was not awaited"
+        return Status.UNKNOWN, CompletionUnknown(message, sent=True, gone=False)
     return (Status.OPEN if reached.opened or reached.resumes else Status.FAILED), None

@@ -102,10 +102,9 @@ class BlocksBegin:
 
 @dataclass(frozen=True, slots=True)
 class BlockSent:
-    """The vault has acknowledged this block. `compared`: it was stored before, and differed."""
+    """The vault has acknowledged this block."""
 
     block: Block
-    compared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class BlockDiffers:
 
 @dataclass(frozen=True, slots=True)
 class BlockFailed:
-    """This block failed for good."""
+    """This block failed for good, while it was `compared` or else while it was sent."""
 
     block: Block
     error: UploadError

@@ -254,8 +254,7 @@ class Tuner:
     def tick(self, *, busy: int, moved: int) -> int:
         """Return how many blocks to send at once from now on. Call it a few times a second.
 
-        `busy` slots have a block now; `moved` bytes were sent so far, of all blocks together. The
-        first tick comes when the first block is sent.
+        `busy` slots have a block now; `moved` bytes were sent so far, of all blocks together.
         """
         now, trial = self._clock(), self._search.trial
         if self._measurement is None:

@@ -70,7 +70,8 @@ class Status(Enum):
 class Outcome:
     """The end of a run.
 
-    missing        the file's blocks that the vault is not known to hold
+    missing        the file's blocks that have still to be sent, as far as is known
+    unproven       the file's blocks that are not known to be stored as the file has them
     description    of the open upload and so of the archive
     region         that the calls went to
     bytes_sent     all that was sent, what had to be sent again included
@@ -87,6 +88,7 @@ class Outcome:
     region: str = ""
     failed: Sequence[int] = ()
     missing: Sequence[int] = ()
+    unproven: Sequence[int] = ()
     error: UploadError | None = None
     bytes_sent: int = 0
     bytes_skipped: int = 0

@@ -103,10 +103,7 @@ def _resumed(listing: Listing, request: Request, *, known: Mapping[int, Digest])
 def _plan_in(upload: OpenUpload, request: Request) -> Plan:
     """Return the plan of the request's file in this upload. Raises BadInput if it does not fit."""
     if request.block_size not in (None, upload.block_size):
-        raise BlockSizeMismatch(
-            f"the open upload has blocks of {upload.block_size // MIB} MB",
-            block_size=upload.block_size,
-        )
+        raise BlockSizeMismatch(f"the open upload has blocks of {upload.block_size // MIB} MB")
     return Plan(request.source.size, upload.block_size)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from glacier_mpu.errors import HashMismatch, SourceUnreadable, UploadError, VaultError
+from glacier_mpu.errors import HashMismatch, SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block, Plan
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.treehash import Digest, combine
@@ -19,7 +21,6 @@ from glacier_mpu.transfer.events import (
     BlockMatches,
     BlocksBegin,
     BlockSent,
-    Watcher,
 )
 from glacier_mpu.transfer.workers import Lane, Place, Workers, run_each
 from glacier_mpu.vault.answers import StoredPart
@@ -27,33 +28,31 @@ from glacier_mpu.vault.answers import StoredPart
 
 @dataclass(frozen=True, slots=True)
 class BlockTask:
-    """One block to be stored. Can be sent to another process.
+    """One block to be proven. Can be sent to another process.
 
-    stored    what the vault holds of it, with its size; None is nothing
-    may_send  False: only compare it with what is stored
-    digest    its hashes, where they are known
+    stored  what the vault holds of it, to be compared; None where the block is to be sent
+    digest  its hashes, where they are known
     """
 
     source: Source
     upload_id: str
     block: Block
     stored: StoredPart | None = None
-    may_send: bool = True
     digest: Digest | None = None
 
     @property
     def place(self) -> Place:
-        """Its place in line: blocks that are not stored come before those to be compared."""
+        """Its place in line: blocks to be sent come before those to be compared."""
         return (0 if self.stored is None else 1), self.block.number
 
 
 @dataclass(frozen=True, slots=True)
 class BlockDone:
-    """What a block's hashes are, and whether it was `sent`. Can be sent to another process."""
+    """A block's hashes, and whether the vault holds it so. Can be sent to another process."""
 
     block: Block
     digest: Digest
-    sent: bool
+    proven: bool
 
 
 def line_up(task: BlockTask, context: Context) -> None:
@@ -65,32 +64,31 @@ def line_up(task: BlockTask, context: Context) -> None:
 
 
 def upload_block(task: BlockTask, context: Context) -> BlockDone:
-    """Make sure that the vault holds the block as the source has it. Safe to repeat.
+    """Hash the block; then compare it with what is stored, or send it. Safe to repeat.
 
-    A block that is stored alike is not sent. Without `may_send`, one that differs is not sent
-    either. Raises the UploadError for which the block failed, or Stopped.
+    Raises the UploadError for which the block failed, or Stopped.
     """
     try:
         digest = _digest(task, context)
-        differs = task.stored is not None and task.stored.tree_hash != digest.tree
-        if task.stored is not None and differs:
-            context.meter.tell(BlockDiffers(task.block, task.stored, digest.tree, task.may_send))
-        sends = task.may_send and (task.stored is None or differs)
-        if sends:
+        if task.stored is None:
             _send(task, digest, context)
+        proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
         context.slots.leave(task.place)
     task.source.release(task.block)
-    return BlockDone(task.block, digest, sends)
+    return BlockDone(task.block, digest, proven)
 
 
 def _digest(task: BlockTask, context: Context) -> Digest:
-    on_read = context.meter.compared if task.stored is not None else lambda _: None
+    comparing = task.stored is not None
+    on_read = context.meter.compared if comparing else lambda _: None
     if task.digest is not None:
         on_read(task.block.size)
         return task.digest
+    # Once the slots are closed, a block that can only be sent need not be read to its end.
+    stop = context.stop if comparing else context.slots.stop
     with context.reading.turn(task.place):
-        return task.source.digest(task.block, stop=context.stop, on_read=on_read)
+        return task.source.digest(task.block, stop=stop, on_read=on_read)
 
 
 def _send(task: BlockTask, digest: Digest, context: Context) -> None:
@@ -107,9 +105,10 @@ def _send(task: BlockTask, digest: Digest, context: Context) -> None:
         try:
             context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
         except UploadError as error:
-            body.seek(0)  # what was sent of it does not count
             if context.ends_run(error):
                 context.slots.close()  # before the next block takes over this one's slot
+            with suppress(OSError):
+                body.seek(0)  # what was sent of it does not count
             raise
 
 
@@ -157,14 +156,13 @@ class Blocks:
         for error in self.failed.values():
             raise error
 
-    def task(self, number: int, *, may_send: bool) -> BlockTask:
+    def task(self, number: int) -> BlockTask:
         """Return what is to be done for this block."""
         return BlockTask(
             source=self.source,
             upload_id=self.upload_id,
             block=self.plan.block(number),
             stored=self.stored.get(number) if self.has_full_size(number) else None,
-            may_send=may_send,
             digest=self.known.get(number),
         )
 
@@ -176,20 +174,17 @@ class Blocks:
     def note_done(self, task: BlockTask, done: BlockDone) -> None:
         """Take note of a task's result."""
         number = done.block.number
-        if done.sent:
-            self._roots[number] = done.digest.tree
-            self.failed.pop(number, None)
-        elif task.stored is not None and task.stored.tree_hash == done.digest.tree:
-            self._roots[number] = done.digest.tree
-            self.bytes_skipped += done.block.size
-        else:
+        if not done.proven:
             self.differing.add(number)
+            return
+        self._roots[number] = done.digest.tree
+        self.failed.pop(number, None)
+        if task.stored is not None:
+            self.bytes_skipped += done.block.size
 
     def note_failed(self, task: BlockTask, error: UploadError) -> UploadError:
         """Note and return why the block failed, which may be that the file changed or is gone."""
         number = task.block.number
-        if task.stored is not None and isinstance(error, VaultError):
-            self.differing.add(number)  # or it would not have been sent
         if isinstance(error, HashMismatch | SourceUnreadable):
             try:
                 self.source.check_unchanged()
@@ -203,18 +198,13 @@ class Sender:
     """Takes blocks of one upload through their tasks, and tells the watcher how each ends."""
 
     def __init__(
-        self,
-        blocks: Blocks,
-        *,
-        workers: Workers[BlockTask, BlockDone],
-        watcher: Watcher,
-        ends_run: Callable[[UploadError], bool],
+        self, blocks: Blocks, *, workers: Workers[BlockTask, BlockDone], context: Context
     ) -> None:
         self._blocks = blocks
         self._workers = workers
-        self._watcher = watcher
-        self._ends_run = ends_run
-        self._last_straw: UploadError | None = None
+        self._context = context
+        self._watcher = context.meter.watcher
+        self._ending_error: UploadError | None = None
 
     def run(self, numbers: Sequence[int], *, may_send: bool, tick: Callable[[], None]) -> None:
         """Send those of these blocks that are missing, and beside them compare those stored.
@@ -223,50 +213,67 @@ class Sender:
         ends the run once all blocks in hand have come to an end; a block that failed may only be
         noted.
         """
-        blocks = self._blocks
+        tasks = [self._blocks.task(number) for number in numbers]
+        to_compare = deque(task for task in tasks if task.stored is not None)
+        to_send = deque(task for task in tasks if task.stored is None and may_send)
         for number in numbers:
-            if number in blocks.stored and not blocks.has_full_size(number):
-                blocks.differing.add(number)
-                block, part = blocks.plan.block(number), blocks.stored[number]
-                self._watcher.hear(BlockDiffers(block, part, sends=may_send))
-        tasks = [blocks.task(number, may_send=may_send) for number in numbers]
-        to_compare = [task for task in tasks if task.stored is not None]
-        to_send = [task for task in tasks if task.stored is None and may_send]
+            self._note_other_size(number, may_send=may_send)
         if not (to_send or to_compare):
             return
         self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
+
+        def finished(task: BlockTask, future: Future[BlockDone]) -> bool:
+            differs = self._finished(task, future)
+            if differs is not None:
+                self._tell_that_it_differs(task, differs, may_send=may_send)
+                if may_send:
+                    to_send.append(replace(task, stored=None, digest=differs))
+            return self._ending_error is None
+
         run_each(
             self._workers.submit,
             [
                 Lane(to_send, lambda: self._workers.window),
                 Lane(to_compare, lambda: self._workers.readers),
             ],
-            on_finished=self._finished,
+            on_finished=finished,
             tick=tick,
         )
-        if self._last_straw is not None:
-            raise self._last_straw
+        if self._ending_error is not None:
+            raise self._ending_error
 
-    def _finished(self, task: BlockTask, future: Future[BlockDone]) -> bool:
-        """Note how a task ended, and tell whether new ones may begin."""
+    def _finished(self, task: BlockTask, future: Future[BlockDone]) -> Digest | None:
+        """Note how a task ended. Return the hashes of a stored block that differs."""
         error = future.exception()
-        compared = task.stored is not None
         if error is None:
             done = future.result()
             self._blocks.note_done(task, done)
-            if done.sent:
-                self._watcher.hear(BlockSent(task.block, compared=compared))
-            elif task.block.number not in self._blocks.differing:
-                self._watcher.hear(BlockMatches(task.block))
+            if not done.proven:
+                return done.digest
+            sent = task.stored is None
+            self._watcher.hear(BlockSent(task.block) if sent else BlockMatches(task.block))
         elif isinstance(error, UploadError):
             error = self._blocks.note_failed(task, error)
-            self._watcher.hear(BlockFailed(task.block, error, compared=compared))
-            if self._ends_run(error) and self._last_straw is None:
-                self._last_straw = error
+            self._watcher.hear(BlockFailed(task.block, error, compared=task.stored is not None))
+            if self._context.ends_run(error) and self._ending_error is None:
+                self._ending_error = error
+                self._context.slots.close()  # what is in hand and not on its way is not sent
         elif not isinstance(error, Stopped):
             raise error
-        return self._last_straw is None
+        return None
+
+    def _note_other_size(self, number: int, *, may_send: bool) -> None:
+        """Note a block of which more or fewer bytes are stored; there is nothing to compare."""
+        blocks = self._blocks
+        if number in blocks.stored and not blocks.has_full_size(number):
+            blocks.differing.add(number)
+            event = BlockDiffers(blocks.plan.block(number), blocks.stored[number], sends=may_send)
+            self._watcher.hear(event)
+
+    def _tell_that_it_differs(self, task: BlockTask, digest: Digest, *, may_send: bool) -> None:
+        if task.stored is not None:
+            self._watcher.hear(BlockDiffers(task.block, task.stored, digest.tree, may_send))
 
 
-def _amount(tasks: Sequence[BlockTask]) -> Amount:
+def _amount(tasks: Collection[BlockTask]) -> Amount:
     return Amount(len(tasks), sum(task.block.size for task in tasks))

@@ -110,12 +110,7 @@ class _Run:
         request, stop, hear = self.request, self.context.stop, self.watcher.hear
         opened = self._aside(lambda: open_upload(request, self.vault, stop=stop, hear=hear))
         blocks = self._into(opened)
-        sender = Sender(
-            blocks,
-            workers=self.workers,
-            watcher=self.watcher,
-            ends_run=self.context.ends_run,
-        )
+        sender = Sender(blocks, workers=self.workers, context=self.context)
         asked = blocks.plan.selection(request.first, request.last)
         if not opened.is_new:
             self._tell_what_is_missing(blocks, asked)
@@ -234,6 +229,7 @@ class _Run:
             description=self.description,
             failed=sorted(blocks.failed) if blocks else (),
             missing=blocks.unsent() if blocks else (),
+            unproven=blocks.unproven() if blocks else (),
             error=error,
             bytes_skipped=blocks.bytes_skipped if blocks else 0,
         )

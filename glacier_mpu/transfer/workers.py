@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Gate:
     def __init__(self, count: int, *, stop: Stop) -> None:
         self.count = count
         self.busy = 0
-        self._stop = stop.child()
+        self.stop = stop.child()
         self._line: list[Place] = []
         self._changed = threading.Condition()
 
@@ -82,9 +83,9 @@ class Gate:
         with self._changed:
             if place not in self._line:
                 insort(self._line, place)
-            self._changed.wait_for(lambda: self._stop.asked or self._is_next(place))
+            self._changed.wait_for(lambda: self.stop.asked or self._is_next(place))
             self._line.remove(place)
-            self._stop.check()
+            self.stop.check()
             self.busy += 1
             self._changed.notify_all()
         try:
@@ -99,7 +100,7 @@ class Gate:
 
         (A stop may be asked for in a signal handler, where no lock can be taken.)
         """
-        self._stop.ask()
+        self.stop.ask()
         with self._changed:
             self._changed.notify_all()
 
@@ -127,7 +128,7 @@ class Threads(Generic[Task, Done]):
         self._line_up = line_up
         self._slots = slots
         self._reading = reading
-        self._pool = ThreadPoolExecutor(most_slots + 1 + max(reading.count, most_slots + 1))
+        self._pool = ThreadPoolExecutor(most_slots + 1 + reading.count + 1)
 
     @property
     def window(self) -> int:
@@ -136,8 +137,8 @@ class Threads(Generic[Task, Done]):
 
     @property
     def readers(self) -> int:
-        """As many as are read at once, and enough to fill the slots if all turn out to differ."""
-        return max(self._reading.count, self.window)
+        """One more block than are read at once."""
+        return self._reading.count + 1
 
     def submit(self, task: Task, /) -> Future[Done]:
         """Do the task in a thread."""
@@ -158,9 +159,9 @@ def cores() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Lane(Generic[Task]):
-    """Tasks in order, of which `window()` are in hand at once."""
+    """Tasks in order, of which `window()` are in hand at once. More may be added meanwhile."""
 
-    tasks: Iterable[Task]
+    tasks: deque[Task]
     window: Callable[[], int]
 
 
@@ -177,17 +178,13 @@ def run_each(
     well. `tick` is called several times a second, and may raise to leave at once. All callbacks run
     in the caller's thread.
     """
-    waiting = [iter(lane.tasks) for lane in lanes]
     in_hand = [0] * len(lanes)
     running: dict[Future[Done], tuple[Task, int]] = {}
     going = True
     while True:
         for number, lane in enumerate(lanes):
-            while going and in_hand[number] < lane.window():
-                try:
-                    task = next(waiting[number])
-                except StopIteration:
-                    break
+            while going and lane.tasks and in_hand[number] < lane.window():
+                task = lane.tasks.popleft()
                 running[submit(task)] = task, number
                 in_hand[number] += 1
         if not running:

@@ -166,7 +166,7 @@ def _minutes_behind(service_date: str) -> int:
     return round(behind.total_seconds() / 60)
 
 
-# OpenSSL's word for a certificate that nobody vouches for, and urllib3's for one of another host.
+# What OpenSSL says of a certificate that is not trusted, and urllib3 of one for another host.
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
 _NOT_CONNECTED = (
     aws.ConnectTimeoutError,
@@ -195,6 +195,8 @@ def _from_botocore(error: aws.BotoCoreError) -> UploadError:
         return TransientError(text, code=code)
     if isinstance(error, _NO_ANSWER_ON_CREDENTIALS):
         return CredentialsUnobtainable(text, code=code)
-    if isinstance(error, _LOGGED_OUT) or "Login" in code:  # the latter are newer than our floor
+    if (
+        isinstance(error, _LOGGED_OUT) or "Login" in code
+    ):  # those are newer than the oldest botocore supported
         return CredentialsExpired(text, code=code)
     return NotPermitted(text, code=code)

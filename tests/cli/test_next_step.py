@@ -40,7 +40,7 @@ FACTS: list[tuple[errors.UploadError, list[str]]] = [
     ),
     (errors.BlocksOutsideFile("outside"), ["--start", "--end"]),
     (errors.NotTheWholeFile("only some"), ["--finish-upload False"]),
-    (errors.BlockSizeMismatch("other blocks", block_size=2 * MIB), ["--blocksize 2"]),
+    (errors.BlockSizeMismatch("other blocks"), ["--blocksize"]),
     (errors.FileTooShort("ends before"), ["--source-path", "--upload-id"]),
     (errors.RegionMissing("none"), ["--region", "AWS_DEFAULT_REGION"]),
     (errors.AddressInvalid("none"), ["--profile", "--region", "--endpoint-url"]),
@@ -109,7 +109,11 @@ FOLDER = os.path.abspath("folder")
 SOURCE = os.path.join(FOLDER, "a file.zip")
 SCRIPT = os.path.join(FOLDER, "GlacierMPUP.py")
 OPEN = Outcome(
-    status=Status.OPEN, upload_id="-an-id", plan=Plan(5 * MIB, MIB), missing=(1, 2, 3, 4)
+    status=Status.OPEN,
+    upload_id="-an-id",
+    plan=Plan(5 * MIB, MIB),
+    missing=(1, 2, 3, 4),
+    unproven=(1, 2, 3, 4),
 )
 
 
@@ -135,6 +139,14 @@ def test_the_next_command_resumes_by_the_upload_id_with_the_same_flags() -> None
 @posix
 def test_the_next_command_keeps_the_range_while_blocks_of_it_are_missing() -> None:
     again = resumed(OPEN, options("--start=2", "--end=3", "--finish-upload=False"))
+    assert (again.first, again.last, again.finish) == (2, 3, False)
+
+
+@posix
+def test_the_next_command_keeps_the_range_while_blocks_of_it_are_not_compared() -> None:
+    """Nothing is known to be missing; yet to finish was not asked for."""
+    stopped = replace(OPEN, missing=())
+    again = resumed(stopped, options("--start=2", "--end=3", "--finish-upload=False"))
     assert (again.first, again.last, again.finish) == (2, 3, False)
 
 

@@ -282,7 +282,7 @@ def test_a_compared_block_that_differs_is_one_more_to_send() -> None:
     assert "1 of 2 blocks compared" in log.lines[-1]
     log.sends(0, seconds=9)
     assert "1 of 2 blocks, 1.0 MiB of 2.0 MiB" in log.lines[-1]
-    log.hear(BlockSent(block(5), compared=True))
+    log.hear(BlockSent(block(5)))
     assert "2 of 2 blocks, " in log.lines[-1]
 
 
@@ -297,7 +297,7 @@ def test_a_block_of_another_size_is_to_be_sent_from_the_beginning_and_counts_onc
 def test_a_failed_block_counts_where_it_failed(*, differed: bool) -> None:
     log = Log(every_block=True)
     log.hear(begins(to_send=2, to_compare=3), *([differs(5)] if differed else []))
-    log.hear(failed(5, compared=True))
+    log.hear(failed(5, compared=not differed))
     log.compares(3, seconds=0)
     assert ("1 failed" in log.lines[-1]) is not differed
     log.sends(0, seconds=0)
@@ -429,7 +429,7 @@ def test_a_bar_grows_by_a_compared_block_that_differs(bar: Bar) -> None:
     assert "0/40 blocks, 1/5 compared" in bar.last
     bar.ticks()
     assert "10.5M/41.9M" in bar.last
-    bar.hear(BlockSent(block(41), compared=True))
+    bar.hear(BlockSent(block(41)))
     assert "1/40 blocks, 1/5 compared" in bar.last
 
 

@@ -43,7 +43,7 @@ FACTS: list[tuple[Event, list[str]]] = [
     (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
     (BlockSizeRaised(256 * MIB), ["128 MB", "256 MB"]),
     (
-        CandidateRejected("an-id", error=BlockSizeMismatch("blocks of 1 MB", block_size=MIB)),
+        CandidateRejected("an-id", error=BlockSizeMismatch("blocks of 1 MB")),
         ["an-id", "1 MB"],
     ),
     (CandidateRejected("an-id", compared=8), ["an-id", "none of 8"]),

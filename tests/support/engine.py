@@ -66,6 +66,7 @@ def carry_out(
     watcher: Notes | None = None,
     workers: Callable[[Context], BlockWorkers] | None = None,
     description: str = "test",
+    stop: Stop | None = None,
     **wishes: Any,
 ) -> Outcome:
     """Upload the file; `wishes` are members of the Request."""
@@ -74,6 +75,6 @@ def carry_out(
         Request(source=source, description=description, **wishes),
         address_of(server),
         watcher=watcher or Notes(),
-        stop=Stop(),
+        stop=stop or Stop(),
         workers=workers,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceChanged
+from glacier_mpu.errors import SourceChanged, SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.body import BlockBody
@@ -21,7 +21,7 @@ from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer import workers
 from glacier_mpu.transfer.context import Context, opened_context
-from glacier_mpu.transfer.events import BlockDiffers, UploadOpened
+from glacier_mpu.transfer.events import BlockDiffers, BlockFailed, Event, UploadOpened
 from glacier_mpu.transfer.request import Request, Status
 from glacier_mpu.transfer.send import BlockDone, BlockTask, upload_block
 from glacier_mpu.vault.calls import Vault
@@ -266,6 +266,88 @@ def test_blocks_are_sent_in_their_order(
     assert all(abs(place - number) < slots for place, number in enumerate(order))
 
 
+def test_a_difference_that_was_found_is_remembered_though_the_run_is_stopped_before_it_is_sent(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(3 * MIB)
+    first = carry_out(server, source, block_size=MIB, finish=False)
+    with source.open("r+b") as file:
+        file.write(b"changed")
+    stop = Stop()
+
+    class StopsAtTheDifference(Notes):
+        def hear(self, event: Event, /) -> None:
+            super().hear(event)
+            if isinstance(event, BlockDiffers):
+                stop.ask()
+
+    watcher = StopsAtTheDifference()
+    outcome = carry_out(server, source, watcher=watcher, stop=stop, upload_id=first.upload_id)
+    assert outcome.status is Status.OPEN
+    assert list(outcome.missing) == [0]
+    assert 0 in outcome.unproven
+
+
+def test_blocks_that_differ_do_not_keep_others_from_being_compared(
+    server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More differ than are read at once; none is sent before the last one is compared."""
+    count = workers.cores() + 6
+    source = make_file(count * MIB)
+    first = carry_out(server, source, block_size=MIB, finish=False)
+    source.write_bytes(bytes(reversed(source.read_bytes())))
+    all_compared = threading.Event()
+    real_send = Vault.send_block
+
+    class Counting(Notes):
+        def hear(self, event: Event, /) -> None:
+            super().hear(event)
+            if len(self.of(BlockDiffers)) == count:
+                all_compared.set()
+
+    def send(vault: Vault, *arguments: Any, **rest: Any) -> None:
+        assert all_compared.wait(30), "comparing waited for a slot"
+        real_send(vault, *arguments, **rest)
+
+    monkeypatch.setattr(Vault, "send_block", send)
+    outcome = carry_out(server, source, watcher=Counting(), upload_id=first.upload_id)
+    assert outcome.status is Status.COMPLETED
+
+
+def test_once_a_block_cannot_be_read_no_other_is_sent_any_more(
+    server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Block 0 is on its way when block 1 fails; the serial run begins no further one."""
+    on_its_way, failed = threading.Event(), threading.Event()
+    sent: list[int] = []
+    real_digest, real_send = FileSource.digest, Vault.send_block
+
+    def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
+        if block.number == 1:
+            assert on_its_way.wait(30)
+            raise SourceUnreadable("EIO")
+        return real_digest(source, block, **rest)
+
+    class HearsTheFailure(Notes):
+        def hear(self, event: Event, /) -> None:
+            super().hear(event)
+            if isinstance(event, BlockFailed):
+                failed.set()
+
+    def send(vault: Vault, upload_id: str, block: Block, **rest: Any) -> None:
+        sent.append(block.number)
+        on_its_way.set()
+        assert failed.wait(30)
+        real_send(vault, upload_id, block, **rest)
+
+    monkeypatch.setattr(FileSource, "digest", digest)
+    monkeypatch.setattr(Vault, "send_block", send)
+    outcome = carry_out(server, make_file(4 * MIB), watcher=HearsTheFailure(), block_size=MIB)
+    assert outcome.status is Status.OPEN
+    assert sent == [0]
+    assert list(outcome.failed) == [1]
+
+
 # -- who does the blocks
 
 
@@ -453,6 +535,6 @@ def test_one_slot_is_enough_for_any_number_of_tasks(
         upload_id = context.vault.initiate(description="", block_size=MIB)
         for block in request.plan().blocks(range(3)):
             done = upload_block(BlockTask(source, upload_id, block), context)
-            assert done.sent
+            assert done.proven
     listing = client_of(server).list_parts(vaultName=VAULT, uploadId=upload_id)
     assert len(listing["Parts"]) == 3
