@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -66,20 +67,21 @@ def connect(
             aws_access_key_id=address.access_key,
             aws_secret_access_key=address.secret_key,
         )
-        client, patient_client = (
-            session.client(
-                "glacier",
-                endpoint_url=address.endpoint_url,
-                config=Config(
-                    connect_timeout=waits.connect,
-                    read_timeout=read_seconds,
-                    max_pool_connections=pool_size,
-                    retries={"total_max_attempts": 1},
-                    tcp_keepalive=True,
-                ),
+        with _kept_from_the_collector():
+            client, patient_client = (
+                session.client(
+                    "glacier",
+                    endpoint_url=address.endpoint_url,
+                    config=Config(
+                        connect_timeout=waits.connect,
+                        read_timeout=read_seconds,
+                        max_pool_connections=pool_size,
+                        retries={"total_max_attempts": 1},
+                        tcp_keepalive=True,
+                    ),
+                )
+                for read_seconds, pool_size in ((waits.read, connections), (waits.complete, 1))
             )
-            for read_seconds, pool_size in ((waits.read, connections), (waits.complete, 1))
-        )
     except aws.NoRegionError as error:
         raise RegionMissing("no AWS region is set") from error
     except (aws.BotoCoreError, OSError, ValueError) as error:
@@ -90,6 +92,20 @@ def connect(
     )
     _send_many_records_at_once(client)
     return client, patient_client
+
+
+@contextmanager
+def _kept_from_the_collector() -> Iterator[None]:
+    """Keep the garbage collector out: the clients' models live as long as the process.
+
+    Otherwise each collection during the upload looks at all of them again.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def call_once(
