@@ -43,7 +43,7 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
     UsageError: lambda error: str(error.next_step),
     SourceIsFolder: "pack it into one file first, such as a .zip or .tar",
     TooManyBlocks: lambda error: f"use --blocksize {error.smallest // MIB} or larger",
-    BlocksOutsideFile: "choose --start and --end among them, with --start not above --end",
+    BlocksOutsideFile: "choose --start and --end from these, with --start not above --end",
     NotTheWholeFile: "add --finish-upload False to leave the upload open for the other blocks",
     BlockSizeMismatch: "leave out --blocksize: an open upload keeps its own",
     FileTooShort: (

@@ -55,7 +55,7 @@ class Incoming:
         """Append the content of another file. Raises OSError or Refusal (500) when it cannot."""
         with path.open("rb", buffering=0) as source:
             # The kernel copies faster, and shares the blocks on some file systems. Where it
-            # cannot copy, or stops early, the loop behind it goes on from the same byte.
+            # cannot copy, or stops early, the plain copy continues from the same byte.
             with suppress(AttributeError, OSError):
                 while os.copy_file_range(source.fileno(), self._file.fileno(), _KERNEL_COPY_SIZE):
                     pass

@@ -213,7 +213,3 @@ class Meter:
         with self._lock:
             self.retries += 1
         self.watcher.hear(retry)
-
-    def tell(self, event: Event) -> None:
-        """Pass an event on."""
-        self.watcher.hear(event)

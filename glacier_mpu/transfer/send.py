@@ -223,11 +223,11 @@ class Sender:
         self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
 
         def finished(task: BlockTask, future: Future[BlockDone]) -> bool:
-            differs = self._finished(task, future)
-            if differs is not None:
-                self._tell_that_it_differs(task, differs, may_send=may_send)
+            digest = self._finished(task, future)
+            if digest is not None and task.stored is not None:
+                self._watcher.hear(BlockDiffers(task.block, task.stored, digest.tree, may_send))
                 if may_send:
-                    to_send.append(replace(task, stored=None, digest=differs))
+                    to_send.append(replace(task, stored=None, digest=digest))
             return self._ending_error is None
 
         run_each(
@@ -243,7 +243,7 @@ class Sender:
             raise self._ending_error
 
     def _finished(self, task: BlockTask, future: Future[BlockDone]) -> Digest | None:
-        """Note how a task ended. Return the hashes of a stored block that differs."""
+        """Note how a task ended. Return the hashes of a stored block that differs, else None."""
         error = future.exception()
         if error is None:
             done = future.result()
@@ -269,10 +269,6 @@ class Sender:
             blocks.differing.add(number)
             event = BlockDiffers(blocks.plan.block(number), blocks.stored[number], sends=may_send)
             self._watcher.hear(event)
-
-    def _tell_that_it_differs(self, task: BlockTask, digest: Digest, *, may_send: bool) -> None:
-        if task.stored is not None:
-            self._watcher.hear(BlockDiffers(task.block, task.stored, digest.tree, may_send))
 
 
 def _amount(tasks: Collection[BlockTask]) -> Amount:

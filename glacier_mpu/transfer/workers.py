@@ -1,4 +1,4 @@
-"""Who does the blocks, and how many at once: threads, gates, and a bounded window over futures."""
+"""Who runs the block tasks, how many at once, in which order: threads, gates, a bounded window."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Gate:
 
     @contextmanager
     def turn(self, place: Place) -> Iterator[None]:
-        """Wait for one's turn, and be inside. Raises Stopped once the gate is closed."""
+        """Wait for the turn of this place, then be inside. Raises Stopped once it is closed."""
         with self._changed:
             if place not in self._line:
                 insort(self._line, place)
@@ -96,9 +96,10 @@ class Gate:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Turn away all who wait; those inside stay. Must follow a stop, which does not wake them.
+        """Turn away all who wait; those inside stay.
 
-        (A stop may be asked for in a signal handler, where no lock can be taken.)
+        To be called after a stop, too, which wakes nobody here by itself: it may come from a
+        signal handler, where no lock can be taken.
         """
         self.stop.ask()
         with self._changed:

@@ -27,7 +27,6 @@ from glacier_mpu.errors import (
     Unreachable,
     UploadError,
     VaultError,
-    redacted,
 )
 from glacier_mpu.stop import Waits
 from glacier_mpu.vault.refusals import refusal
@@ -198,7 +197,7 @@ def _from_botocore(error: aws.BotoCoreError) -> UploadError:
     cause = error.kwargs.get("error")
     if isinstance(cause, UploadError):
         return cause  # from the body's read, wrapped on its way here
-    text, code = redacted(str(error)), type(error).__name__
+    text, code = str(error), type(error).__name__
     if "Invalid header value" in text:
         return NotPermitted("a credential holds a line break", code=code)
     if isinstance(error, aws.SSLError) and any(sign in text for sign in _UNTRUSTED):

@@ -22,7 +22,6 @@ from glacier_mpu.errors import (
     UploadNotFound,
     VaultError,
     VaultNotFound,
-    redacted,
 )
 
 _LONGEST_MESSAGE = 500
@@ -72,7 +71,7 @@ def refusal(
     """
     kind = _meaning(code, message, status)
     named = code if code and not code.isdecimal() else f"HTTP {status}"
-    said = redacted(" ".join(message.split()))  # a proxy's answer may be a whole page
+    said = " ".join(message.split())  # a proxy's answer may be a whole page
     text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
     if kind is ClockSkew and minutes_behind:
         way = "behind" if minutes_behind > 0 else "ahead of"
