@@ -1,4 +1,4 @@
-"""Every error that is told to the user in words.
+"""The errors that are told to the user in words; those of the service are in vault/errors.py.
 
     UploadError
     ├── BadInput                        the request cannot be carried out as it stands
@@ -11,29 +11,11 @@
     │   ├── RegionMissing
     │   └── AddressInvalid
     ├── InternalError                   a fault of this program
-    ├── SourceUnreadable                the local file cannot be read
+    ├── SourceUnreadable                the local file, or a part of it, cannot be read
+    │   └── SourceLost                  nothing of it could be read for as long as it is retried
     ├── SourceChanged                   the local file is not the one that the upload began with
     ├── BlocksMissing                   completion needs blocks that are not stored
-    └── VaultError                      the service, or the way to it, said no
-        ├── TransientError              retried for as long as time allows
-        │   ├── TimedOut
-        │   ├── Unreachable
-        │   └── Throttled
-        ├── HashMismatch                the vault received other bytes than were read
-        ├── BareRefusal                 a 400 without an error code
-        │   └── NotTheService           an answer of something on the way
-        ├── ClockSkew                   this machine's clock is wrong
-        ├── Refused                     no, however often it is asked
-        │   ├── NotPermitted            wrong or missing credentials
-        │   │   ├── AccessDenied
-        │   │   ├── AccountNotAccepted
-        │   │   ├── CertificateError
-        │   │   └── CredentialsExpired
-        │   │       └── CredentialsUnobtainable
-        │   ├── VaultNotFound
-        │   └── UploadNotFound
-        ├── CompletionUnknown           nothing tells whether there is an archive
-        └── ArchiveMismatch             the archive's hash is not the file's
+    └── VaultError                      the service, or the way to it, said no: see vault/errors.py
 
 An error carries facts, and its message names no flag: `cli` derives what to do next and the exit
 code from the class. Errors cross processes: each can be pickled and equals its copy.
@@ -63,12 +45,14 @@ class UploadError(Exception):
 
     keeps_upload       the trouble lies on this side of the line: the upload is kept in any case
     every_block_alike  every other block would meet the same
+    max_tries          how often is tried what ends like this: 0 is as long as time allows
     """
 
     message: str
 
     keeps_upload: ClassVar[bool] = False
     every_block_alike: ClassVar[bool] = False
+    max_tries: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         self.message = redacted(self.message)
@@ -142,9 +126,17 @@ class InternalError(UploadError):
 
 
 class SourceUnreadable(UploadError):
-    """The local file, or a part of it, cannot be read."""
+    """The local file, or a part of it, cannot be read; a network drive may come back."""
 
     keeps_upload = True
+    max_tries = 0
+
+
+class SourceLost(SourceUnreadable):
+    """Nothing of the local file could be read for as long as reading is retried."""
+
+    every_block_alike = True
+    max_tries = 1
 
 
 class SourceChanged(UploadError):
@@ -158,143 +150,3 @@ class BlocksMissing(UploadError):
     """Blocks that completion needs are not stored, or not as the file has them."""
 
     keeps_upload = True
-
-
-@dataclass(eq=False)
-class VaultError(UploadError):
-    """The vault, or the way to it, said no. `code`, `status` and `request_id` are the service's.
-
-    max_tries          how often one call is tried that ends like this: 0 is as long as time allows
-    may_have_executed  the service may have carried the call out all the same
-    slows_down         the line or the service had too much to do
-    """
-
-    code: str = ""
-    status: int = 0
-    request_id: str = ""
-
-    max_tries: ClassVar[int] = 1
-    may_have_executed: ClassVar[bool] = False
-    slows_down: ClassVar[bool] = False
-
-
-class TransientError(VaultError):
-    """The call failed on the way there or back, or the service could not serve it just now."""
-
-    max_tries = 0
-    may_have_executed = True
-
-
-class TimedOut(TransientError):
-    """Nothing moved for too long, on the way there or back."""
-
-    slows_down = True
-
-
-class Unreachable(TransientError):
-    """No connection could be made."""
-
-    may_have_executed = False
-
-
-class Throttled(TransientError):
-    """The service asks for fewer calls, and did nothing."""
-
-    slows_down = True
-    may_have_executed = False
-
-
-class HashMismatch(VaultError):
-    """The vault received other bytes than were read here: once the line may be at fault."""
-
-    max_tries = 2
-
-
-class BareRefusal(VaultError):
-    """A 400 without an error code: on parts, one was seen to pass when it was sent again."""
-
-    max_tries = 5
-
-
-class NotTheService(BareRefusal):
-    """An answer that does not come from the service but from something on the way to it."""
-
-    keeps_upload = True
-
-
-class ClockSkew(VaultError):
-    """The signature's time is more than five minutes off the service's."""
-
-    max_tries = 2  # a machine that slept between signing and sending meets this once
-    every_block_alike = True
-    keeps_upload = True
-
-
-class Refused(VaultError):
-    """The service will not carry this call out, however often it is asked."""
-
-
-class NotPermitted(Refused):
-    """Credentials are missing or wrong."""
-
-    every_block_alike = True
-
-
-class AccessDenied(NotPermitted):
-    """The credentials lack the permission for this call on this vault."""
-
-
-class AccountNotAccepted(NotPermitted):
-    """The service is closed to accounts that did not use it before 2025-12-15."""
-
-
-class CertificateError(NotPermitted):
-    """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
-
-    keeps_upload = True
-
-
-class CredentialsExpired(NotPermitted):
-    """Temporary credentials ran out during the run."""
-
-    keeps_upload = True
-
-
-class CredentialsUnobtainable(CredentialsExpired):
-    """What hands out the credentials did not answer; it may answer when asked again."""
-
-    max_tries = 5
-
-
-class VaultNotFound(Refused):
-    """There is no such vault."""
-
-    every_block_alike = True
-
-
-class UploadNotFound(Refused):
-    """There is no such open upload: completed, aborted, expired, or never there."""
-
-    every_block_alike = True
-
-
-@dataclass(eq=False)
-class CompletionUnknown(VaultError):
-    """The upload is not there to be resumed, and nothing tells whether it is an archive now.
-
-    sent  completion was sent and its answer lost: the archive is very probably stored
-    gone  the upload is known not to be open any more
-    """
-
-    sent: bool = field(kw_only=True)
-    gone: bool = field(default=True, kw_only=True)
-
-
-@dataclass(eq=False)
-class ArchiveMismatch(VaultError):
-    """An archive was stored, and the vault's `tree_hash` of it (hex) is not the file's."""
-
-    archive_id: str = field(kw_only=True)
-    location: str = field(kw_only=True)
-    size: int = field(kw_only=True)
-    tree_hash: str = field(kw_only=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import pickle
 import re
+from types import ModuleType
 
 import pytest
 
 from glacier_mpu import errors
 from glacier_mpu.errors import UploadError
+from glacier_mpu.vault import errors as vault_errors
+from glacier_mpu.vault.errors import VaultError
 
 
 def kinds(base: type[UploadError] = UploadError) -> list[type[UploadError]]:
@@ -18,7 +20,8 @@ def kinds(base: type[UploadError] = UploadError) -> list[type[UploadError]]:
     return [base, *(kind for child in base.__subclasses__() for kind in kinds(child))]
 
 
-ERRORS = [kind for kind in kinds() if kind.__module__ == errors.__name__]
+ROOMS = (errors, vault_errors)
+ERRORS = [kind for kind in kinds() if kind.__module__ in [room.__name__ for room in ROOMS]]
 EXAMPLES = {"str": "text", "int": 7, "bool": True}
 
 
@@ -57,19 +60,27 @@ def test_an_internal_error_keeps_what_caused_it() -> None:
     assert "ZeroDivisionError: a bug" in error.message
 
 
-def test_the_tree_in_the_docstring_is_the_hierarchy() -> None:
-    def drawn(kind: type[UploadError], depth: int = 0) -> list[tuple[int, str]]:
-        below = [
-            line
-            for child in kind.__subclasses__()
-            if child in ERRORS
-            for line in drawn(child, depth + 1)
-        ]
-        return [(depth, kind.__name__), *below]
+def drawn_in(room: ModuleType) -> list[tuple[int, str]]:
+    """Return the depth and the name of each class in the tree of the room's docstring."""
+    shown = re.findall(r"^    ([│├└─ ]*)(\w+)", room.__doc__ or "", re.M)
+    return sorted((len(branches) // 4, name) for branches, name in shown if name[0].isupper())
 
-    shown = re.findall(r"^    ([│├└─ ]*)(\w+)", inspect.getdoc(errors) or "", re.M)
-    told = [(len(branches) // 4, name) for branches, name in shown if name[0].isupper()]
-    assert sorted(told) == sorted(drawn(UploadError))
+
+def hierarchy(kind: type[UploadError], *, above: int = 0) -> list[tuple[int, str]]:
+    below = [
+        line
+        for child in kind.__subclasses__()
+        if child in ERRORS
+        for line in hierarchy(child, above=above + 1)
+    ]
+    return [(above, kind.__name__), *below]
+
+
+def test_the_trees_in_the_docstrings_are_the_hierarchy() -> None:
+    assert drawn_in(vault_errors) == sorted(hierarchy(VaultError))
+    ours = [(depth, name) for depth, name in hierarchy(UploadError)]
+    of_the_vault = {name for _, name in hierarchy(VaultError)} - {"VaultError"}
+    assert drawn_in(errors) == sorted(line for line in ours if line[1] not in of_the_vault)
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,11 @@ from typing import Any
 
 from glacier_mpu.cli.options import Options, UsageError
 from glacier_mpu.errors import (
-    AccessDenied,
-    AccountNotAccepted,
     AddressInvalid,
-    ArchiveMismatch,
     BlockSizeMismatch,
     BlocksOutsideFile,
-    CertificateError,
-    ClockSkew,
-    CredentialsExpired,
     FileTooShort,
-    HashMismatch,
     InternalError,
-    NotPermitted,
-    NotTheService,
     NotTheWholeFile,
     RegionMissing,
     SourceChanged,
@@ -32,11 +23,22 @@ from glacier_mpu.errors import (
     SourceUnreadable,
     TooManyBlocks,
     UploadError,
-    UploadNotFound,
-    VaultNotFound,
 )
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.transfer.request import Outcome, Status
+from glacier_mpu.vault.errors import (
+    AccessDenied,
+    AccountNotAccepted,
+    ArchiveMismatch,
+    CertificateError,
+    ClockSkew,
+    CredentialsExpired,
+    HashMismatch,
+    NotPermitted,
+    NotTheService,
+    UploadNotFound,
+    VaultNotFound,
+)
 
 # The entry of the most specific class counts. A text, or a function of the error's facts.
 _STEPS: dict[type, str | Callable[[Any], str]] = {

@@ -8,10 +8,15 @@ from enum import IntEnum
 
 from glacier_mpu.cli.next_step import next_command, next_step
 from glacier_mpu.cli.options import Options
-from glacier_mpu.errors import BadInput, CompletionUnknown, TransientError, UploadError, VaultError
+from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import MIB, Plan, as_ranges
 from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
+from glacier_mpu.vault.errors import (
+    CompletionUnknown,
+    TransientError,
+    VaultError,
+)
 
 
 class ExitCode(IntEnum):

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from glacier_mpu.errors import BadInput, BlocksOutsideFile, TooManyBlocks
+from glacier_mpu.errors import (
+    BadInput,
+    BlocksOutsideFile,
+    TooManyBlocks,
+)
 
 MIB = 1 << 20
 SMALLEST_BLOCK = MIB

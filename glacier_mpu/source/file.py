@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import FileIO
 
-from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
+from glacier_mpu.errors import (
+    BadInput,
+    SourceChanged,
+    SourceIsFolder,
+    SourceUnreadable,
+)
 from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
 from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest

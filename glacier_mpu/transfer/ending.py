@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glacier_mpu.errors import (
-    ArchiveMismatch,
     BadInput,
-    CompletionUnknown,
     InternalError,
-    TransientError,
     UploadError,
+)
+from glacier_mpu.transfer.request import Status
+from glacier_mpu.vault.errors import (
+    ArchiveMismatch,
+    CompletionUnknown,
+    TransientError,
     UploadNotFound,
     VaultNotFound,
 )
-from glacier_mpu.transfer.request import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

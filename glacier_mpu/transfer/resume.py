@@ -10,9 +10,7 @@ from datetime import datetime
 from glacier_mpu.errors import (
     BadInput,
     BlockSizeMismatch,
-    CompletionUnknown,
     FileTooShort,
-    UploadNotFound,
 )
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan
 from glacier_mpu.source.filelock import lock
@@ -28,6 +26,10 @@ from glacier_mpu.transfer.events import (
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.vault.answers import Listing, OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
+from glacier_mpu.vault.errors import (
+    CompletionUnknown,
+    UploadNotFound,
+)
 
 # Read from the file for each of several uploads of its description, to choose among them.
 SAMPLED_BLOCKS = 8

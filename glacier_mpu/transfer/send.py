@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from glacier_mpu.errors import HashMismatch, SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block, Plan
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.treehash import Digest, combine
@@ -24,6 +24,9 @@ from glacier_mpu.transfer.events import (
 )
 from glacier_mpu.transfer.workers import Lane, Place, Workers, run_each
 from glacier_mpu.vault.answers import StoredPart
+from glacier_mpu.vault.errors import (
+    HashMismatch,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
-from glacier_mpu.errors import ArchiveMismatch, BlocksMissing, InternalError, UploadError
+from glacier_mpu.errors import (
+    BlocksMissing,
+    InternalError,
+    UploadError,
+)
 from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.transfer.context import Context, opened_context
@@ -32,6 +36,9 @@ from glacier_mpu.transfer.send import BlockDone, Blocks, BlockTask, Sender, line
 from glacier_mpu.transfer.workers import Threads, Workers, run_aside
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.client import Address
+from glacier_mpu.vault.errors import (
+    ArchiveMismatch,
+)
 
 T = TypeVar("T")
 BlockWorkers = Workers[BlockTask, BlockDone]

@@ -9,15 +9,6 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from glacier_mpu.errors import (
-    ArchiveMismatch,
-    CompletionUnknown,
-    HashMismatch,
-    Refused,
-    TransientError,
-    UploadNotFound,
-    VaultError,
-)
 from glacier_mpu.source.blocks import Block
 from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.treehash import Digest
@@ -34,6 +25,15 @@ from glacier_mpu.vault.answers import (
     read_upload_id,
 )
 from glacier_mpu.vault.client import Address, call_once, connect
+from glacier_mpu.vault.errors import (
+    ArchiveMismatch,
+    CompletionUnknown,
+    HashMismatch,
+    Refused,
+    TransientError,
+    UploadNotFound,
+    VaultError,
+)
 from glacier_mpu.vault.retry import Retries, Retry, Tries
 
 T = TypeVar("T")

@@ -17,18 +17,20 @@ from botocore.config import Config
 
 from glacier_mpu.errors import (
     AddressInvalid,
+    RegionMissing,
+    UploadError,
+)
+from glacier_mpu.stop import Waits
+from glacier_mpu.vault.errors import (
     CertificateError,
     CredentialsExpired,
     CredentialsUnobtainable,
     NotPermitted,
-    RegionMissing,
     TimedOut,
     TransientError,
     Unreachable,
-    UploadError,
     VaultError,
 )
-from glacier_mpu.stop import Waits
 from glacier_mpu.vault.refusals import refusal
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/amazonglacier/latest/dev/api-error-responses
 
 from __future__ import annotations
 
-from glacier_mpu.errors import (
+from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
     BareRefusal,

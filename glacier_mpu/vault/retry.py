@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from glacier_mpu.errors import VaultError
 from glacier_mpu.source.body import BlockBody
 from glacier_mpu.stop import Stop
+from glacier_mpu.vault.errors import (
+    VaultError,
+)
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from glacier_mpu.cli.next_step import next_command, next_step
 from glacier_mpu.cli.options import Options, UsageError, parse
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.transfer.request import Outcome, Status
+from glacier_mpu.vault import errors as of_vault
 from tests.support.scripts import script_parser
 
 # What the error says is enough, or the ending of the run says what to do.
@@ -22,14 +23,16 @@ NEEDS_NONE = {
     errors.UploadError,
     errors.BadInput,
     errors.BlocksMissing,
-    errors.VaultError,
-    errors.TransientError,
-    errors.TimedOut,
-    errors.Unreachable,
-    errors.Throttled,
-    errors.BareRefusal,
-    errors.Refused,
-    errors.CompletionUnknown,
+    of_vault.VaultError,
+    of_vault.TransientError,
+    of_vault.TimedOut,
+    of_vault.Unreachable,
+    of_vault.Throttled,
+    of_vault.ConnectionLost,
+    of_vault.ServiceDown,
+    of_vault.BareRefusal,
+    of_vault.Refused,
+    of_vault.CompletionUnknown,
 }
 FACTS: list[tuple[errors.UploadError, list[str]]] = [
     (UsageError("wrong", next_step="use --vault"), ["use --vault"]),
@@ -46,20 +49,28 @@ FACTS: list[tuple[errors.UploadError, list[str]]] = [
     (errors.AddressInvalid("none"), ["--profile", "--region", "--endpoint-url"]),
     (errors.InternalError("a bug"), ["report"]),
     (errors.SourceUnreadable("EIO"), ["disk", "resume"]),
+    (errors.SourceLost("gone"), ["disk", "resume"]),
     (errors.SourceChanged("changed"), ["resume"]),
-    (errors.HashMismatch("differs"), ["memory", "resume"]),
-    (errors.NotTheService("a page"), ["proxy"]),
-    (errors.ClockSkew("skewed"), ["clock"]),
-    (errors.NotPermitted("no"), ["aws configure", "--profile", "aws sts get-caller-identity"]),
-    (errors.AccessDenied("no"), ["IAM policy"]),
-    (errors.AccountNotAccepted("no"), ["2025-12-15"]),
-    (errors.CertificateError("self-signed"), ["clock", "CA certificates", "proxy"]),
-    (errors.CredentialsExpired("late"), ["renew"]),
-    (errors.CredentialsUnobtainable("none"), ["renew"]),
-    (errors.VaultNotFound("none"), ["--vault", "aws glacier create-vault"]),
-    (errors.UploadNotFound("none"), ["aws glacier list-multipart-uploads", "--upload-id"]),
+    (of_vault.HashMismatch("differs"), ["memory", "resume"]),
+    (of_vault.NotTheService("a page"), ["proxy"]),
+    (of_vault.ClockSkew("skewed"), ["clock"]),
     (
-        errors.ArchiveMismatch("another hash", archive_id="a", location="l", size=1, tree_hash="0"),
+        of_vault.NotPermitted("no"),
+        ["aws configure", "--profile", "aws sts get-caller-identity"],
+    ),
+    (of_vault.SignatureRefused("no"), ["aws sts get-caller-identity"]),
+    (of_vault.CredentialsRejected("no"), ["aws sts get-caller-identity"]),
+    (of_vault.AccessDenied("no"), ["IAM policy"]),
+    (of_vault.AccountNotAccepted("no"), ["2025-12-15"]),
+    (of_vault.CertificateError("self-signed"), ["clock", "CA certificates", "proxy"]),
+    (of_vault.CredentialsExpired("late"), ["renew"]),
+    (of_vault.CredentialsUnobtainable("none"), ["renew"]),
+    (of_vault.VaultNotFound("none"), ["--vault", "aws glacier create-vault"]),
+    (of_vault.UploadNotFound("none"), ["aws glacier list-multipart-uploads", "--upload-id"]),
+    (
+        of_vault.ArchiveMismatch(
+            "another hash", archive_id="a", location="l", size=1, tree_hash="0"
+        ),
         ["do not rely"],
     ),
 ]
@@ -85,13 +96,13 @@ def test_every_error_has_a_next_step_or_is_known_to_need_none() -> None:
 
 @pytest.mark.parametrize("kind", NEEDS_NONE, ids=lambda kind: kind.__name__)
 def test_an_error_that_needs_no_next_step_has_none(kind: type[errors.UploadError]) -> None:
-    facts = {"sent": True} if kind is errors.CompletionUnknown else {}
+    facts = {"sent": True} if kind is of_vault.CompletionUnknown else {}
     assert next_step(kind("a fact", **facts)) == ""
 
 
 def test_a_class_that_is_not_in_the_table_has_the_next_step_of_the_one_above() -> None:
-    above = errors.CredentialsExpired("late")
-    assert next_step(errors.CredentialsUnobtainable("none")) == next_step(above)
+    above = of_vault.CredentialsExpired("late")
+    assert next_step(of_vault.CredentialsUnobtainable("none")) == next_step(above)
 
 
 def test_a_usage_error_can_be_pickled_and_equals_its_copy() -> None:

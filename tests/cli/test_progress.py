@@ -13,7 +13,7 @@ import pytest
 
 from glacier_mpu.cli.console import Console
 from glacier_mpu.cli.progress import BarDisplay, Display, LogDisplay, choose_display
-from glacier_mpu.errors import SourceUnreadable, TransientError
+from glacier_mpu.errors import SourceUnreadable
 from glacier_mpu.source.blocks import MIB, Block, Plan
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -31,6 +31,9 @@ from glacier_mpu.transfer.events import (
 )
 from glacier_mpu.transfer.pacing import Measured
 from glacier_mpu.vault.answers import StoredPart
+from glacier_mpu.vault.errors import (
+    TransientError,
+)
 from glacier_mpu.vault.retry import Retry
 from tests.support.kit import Clock
 

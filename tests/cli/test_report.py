@@ -19,18 +19,17 @@ from glacier_mpu.cli.report import (
     plan_record,
     result_lines,
 )
-from glacier_mpu.errors import (
-    BareRefusal,
-    CompletionUnknown,
-    SourceUnreadable,
-    TransientError,
-    UploadError,
-)
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
+from glacier_mpu.vault.errors import (
+    BareRefusal,
+    CompletionUnknown,
+    TransientError,
+)
 from tests.support.scripts import VAULT, Ended, run, script_parser
 
 MakeFile = Callable[..., Path]

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from glacier_mpu.cli.words import as_duration, as_size, as_text, begin_lines
-from glacier_mpu.errors import BlockSizeMismatch, SourceUnreadable, TransientError
+from glacier_mpu.errors import BlockSizeMismatch, SourceUnreadable
 from glacier_mpu.source.blocks import MIB, Block, Plan
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -31,6 +31,9 @@ from glacier_mpu.transfer.events import (
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
+from glacier_mpu.vault.errors import (
+    TransientError,
+)
 from glacier_mpu.vault.retry import Retry
 
 BLOCK = Block(number=7, offset=7 * MIB, size=MIB)

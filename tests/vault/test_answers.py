@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import TransientError
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.vault.answers import (
     Archive,
@@ -20,6 +19,9 @@ from glacier_mpu.vault.answers import (
     read_part,
     read_upload,
     read_upload_id,
+)
+from glacier_mpu.vault.errors import (
+    TransientError,
 )
 
 HASH = "ab" * 32

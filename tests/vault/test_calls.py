@@ -12,13 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from glacier_mpu.errors import (
-    HashMismatch,
-    Refused,
-    Unreachable,
-    UploadNotFound,
-    VaultNotFound,
-)
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block, Plan
 from glacier_mpu.source.file import FileSource, inspect
@@ -26,6 +19,13 @@ from glacier_mpu.source.treehash import Digest, combine
 from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
+from glacier_mpu.vault.errors import (
+    HashMismatch,
+    Refused,
+    Unreachable,
+    UploadNotFound,
+    VaultNotFound,
+)
 from glacier_mpu.vault.retry import Retry
 from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty
 from tests.support.kit import NoWait, ignore

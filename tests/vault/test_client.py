@@ -20,6 +20,16 @@ from botocore import exceptions as aws
 from glacier_mpu.errors import (
     AddressInvalid,
     BadInput,
+    RegionMissing,
+    SourceUnreadable,
+    UploadError,
+)
+from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.source.body import BlockBody
+from glacier_mpu.source.file import FileSource
+from glacier_mpu.stop import Stopped, Waits
+from glacier_mpu.vault.client import Address, call_once, connect
+from glacier_mpu.vault.errors import (
     BareRefusal,
     CertificateError,
     ClockSkew,
@@ -27,20 +37,12 @@ from glacier_mpu.errors import (
     CredentialsUnobtainable,
     NotPermitted,
     Refused,
-    RegionMissing,
-    SourceUnreadable,
     Throttled,
     TimedOut,
     TransientError,
     Unreachable,
-    UploadError,
     VaultError,
 )
-from glacier_mpu.source.blocks import MIB, Block, Plan
-from glacier_mpu.source.body import BlockBody
-from glacier_mpu.source.file import FileSource
-from glacier_mpu.stop import Stopped, Waits
-from glacier_mpu.vault.client import Address, call_once, connect
 from tests.support.kit import body_of, pattern, write
 from tests.support.tiny_server import Answer, TinyServer, tiny_server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glacier_mpu.errors import (
+from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
     BareRefusal,
@@ -166,7 +166,7 @@ def test_what_the_code_or_the_words_say_counts_whatever_the_status(
         (Throttled, 0, False, False, False, True),
         (BareRefusal, 5, False, False, False, False),
         (NotTheService, 5, False, True, False, False),
-        (HashMismatch, 2, False, False, False, False),
+        (HashMismatch, 2, False, True, False, False),
         (ClockSkew, 2, True, True, False, False),
         (NotPermitted, 1, True, False, False, False),
         (AccessDenied, 1, True, False, False, False),

@@ -11,21 +11,21 @@ from typing import cast
 import pytest
 from tenacity import RetryCallState, Retrying
 
-from glacier_mpu.errors import (
+from glacier_mpu.errors import SourceUnreadable
+from glacier_mpu.source.body import BlockBody
+from glacier_mpu.stop import Stopped
+from glacier_mpu.vault.errors import (
     BareRefusal,
     ClockSkew,
     CredentialsUnobtainable,
     HashMismatch,
     NotPermitted,
     Refused,
-    SourceUnreadable,
     Throttled,
     TransientError,
     Unreachable,
     VaultError,
 )
-from glacier_mpu.source.body import BlockBody
-from glacier_mpu.stop import Stopped
 from glacier_mpu.vault.retry import Patience, Retries, Retry, Tries
 from tests.support.kit import Clock, NoWait
 

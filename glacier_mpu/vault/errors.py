@@ -1,0 +1,199 @@
+"""The errors of the service, and of the way to it.
+
+VaultError
+├── TransientError              retried for as long as time allows
+│   ├── TimedOut
+│   ├── Unreachable
+│   ├── Throttled
+│   ├── ConnectionLost          nobody answered for as long as calls are retried
+│   └── ServiceDown             every answer was an error for as long as calls are retried
+├── HashMismatch                the vault received other bytes than were read
+├── BareRefusal                 a 400 without an error code
+│   └── NotTheService           an answer of something on the way
+├── ClockSkew                   this machine's clock is wrong
+├── Refused                     no, however often it is asked
+│   ├── NotPermitted            wrong or missing credentials
+│   │   ├── AccessDenied
+│   │   ├── AccountNotAccepted
+│   │   ├── CertificateError
+│   │   ├── SignatureRefused
+│   │   │   └── CredentialsRejected
+│   │   └── CredentialsExpired
+│   │       └── CredentialsUnobtainable
+│   ├── VaultNotFound
+│   └── UploadNotFound
+├── CompletionUnknown           nothing tells whether there is an archive
+└── ArchiveMismatch             the archive's hash is not the file's
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from glacier_mpu.errors import UploadError
+
+
+@dataclass(eq=False)
+class VaultError(UploadError):
+    """The vault, or the way to it, said no. `code`, `status` and `request_id` are the service's.
+
+    may_have_executed  the service may have carried the call out all the same
+    slows_down         the line or the service had too much to do
+    """
+
+    code: str = ""
+    status: int = 0
+    request_id: str = ""
+
+    may_have_executed: ClassVar[bool] = False
+    slows_down: ClassVar[bool] = False
+
+
+class TransientError(VaultError):
+    """The call failed on the way there or back, or the service could not serve it just now."""
+
+    max_tries = 0
+    may_have_executed = True
+
+
+class TimedOut(TransientError):
+    """Nothing moved for too long, on the way there or back."""
+
+    slows_down = True
+
+
+class Unreachable(TransientError):
+    """No connection could be made."""
+
+    may_have_executed = False
+
+
+class Throttled(TransientError):
+    """The service asks for fewer calls, and did nothing."""
+
+    slows_down = True
+    may_have_executed = False
+
+
+class ConnectionLost(TransientError):
+    """Nobody answered any call of this run for as long as calls are retried."""
+
+    max_tries = 1
+    every_block_alike = True
+    keeps_upload = True
+
+
+class ServiceDown(TransientError):
+    """Every call of this run was answered by an error for as long as calls are retried."""
+
+    max_tries = 1
+    every_block_alike = True
+
+
+class HashMismatch(VaultError):
+    """The vault received other bytes than were read here: once the line may be at fault."""
+
+    max_tries = 2
+    keeps_upload = True
+
+
+class BareRefusal(VaultError):
+    """A 400 without an error code: on parts, one was seen to pass when it was sent again."""
+
+    max_tries = 5
+
+
+class NotTheService(BareRefusal):
+    """An answer that does not come from the service but from something on the way to it."""
+
+    keeps_upload = True
+
+
+class ClockSkew(VaultError):
+    """The signature's time is more than five minutes off the service's."""
+
+    max_tries = 2  # a machine that slept between signing and sending meets this once
+    every_block_alike = True
+    keeps_upload = True
+
+
+class Refused(VaultError):
+    """The service will not carry this call out, however often it is asked."""
+
+
+class NotPermitted(Refused):
+    """Credentials are missing or wrong."""
+
+    every_block_alike = True
+
+
+class AccessDenied(NotPermitted):
+    """The credentials lack the permission for this call on this vault."""
+
+
+class AccountNotAccepted(NotPermitted):
+    """The service is closed to accounts that did not use it before 2025-12-15."""
+
+
+class CertificateError(NotPermitted):
+    """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
+
+    keeps_upload = True
+
+
+class SignatureRefused(NotPermitted):
+    """The key, the token or the signature is not accepted."""
+
+
+class CredentialsRejected(SignatureRefused):
+    """The key or the signature is not accepted any more, though it was earlier in this run."""
+
+    max_tries = 12  # over some three minutes: a lone refusal was seen to pass
+    keeps_upload = True
+
+
+class CredentialsExpired(NotPermitted):
+    """Temporary credentials have run out."""
+
+    keeps_upload = True
+
+
+class CredentialsUnobtainable(CredentialsExpired):
+    """What hands out the credentials gave none; it may when asked again."""
+
+    max_tries = 5
+
+
+class VaultNotFound(Refused):
+    """There is no such vault."""
+
+    every_block_alike = True
+
+
+class UploadNotFound(Refused):
+    """There is no such open upload: completed, aborted, expired, or never there."""
+
+    every_block_alike = True
+
+
+@dataclass(eq=False)
+class CompletionUnknown(VaultError):
+    """The upload is not there to be resumed, and nothing tells whether it is an archive now.
+
+    sent  completion was sent and its answer lost: the archive is very probably stored
+    gone  the upload is known not to be open any more
+    """
+
+    sent: bool = field(kw_only=True)
+    gone: bool = field(default=True, kw_only=True)
+
+
+@dataclass(eq=False)
+class ArchiveMismatch(VaultError):
+    """An archive was stored, and the vault's `tree_hash` of it (hex) is not the file's."""
+
+    archive_id: str = field(kw_only=True)
+    location: str = field(kw_only=True)
+    size: int = field(kw_only=True)
+    tree_hash: str = field(kw_only=True)
