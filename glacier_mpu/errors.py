@@ -43,9 +43,10 @@ def redacted(text: str) -> str:
 class UploadError(Exception):
     """Base of them all.
 
-    keeps_upload       the trouble lies on this side of the line: the upload is kept in any case
-    every_block_alike  every other block would meet the same
-    max_tries          how often is tried what ends like this: 0 is as long as time allows
+    keeps_upload         the trouble lies on this side of the line: the upload is kept in any case
+    every_block_alike    every other block would meet the same
+    max_tries            how often is tried what ends like this: 0 is as long as time allows
+    retry_every_seconds  between two tries, the first of which follows at once; 0 is growing waits
     """
 
     message: str
@@ -53,12 +54,17 @@ class UploadError(Exception):
     keeps_upload: ClassVar[bool] = False
     every_block_alike: ClassVar[bool] = False
     max_tries: ClassVar[int] = 1
+    retry_every_seconds: ClassVar[float] = 0
 
     def __post_init__(self) -> None:
         self.message = redacted(self.message)
 
     def __str__(self) -> str:
         return self.message
+
+    def lasting(self) -> UploadError:
+        """Return the error of a run that met nothing else for as long as this is retried."""
+        return self
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
@@ -130,6 +136,9 @@ class SourceUnreadable(UploadError):
 
     keeps_upload = True
     max_tries = 0
+
+    def lasting(self) -> UploadError:
+        return SourceLost(self.message)
 
 
 class SourceLost(SourceUnreadable):

@@ -25,11 +25,12 @@ from glacier_mpu.transfer.events import (
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
+from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.retry import Retry
 
 SECONDS_BETWEEN_LINES = 5.0
-# What even `--quiet` shows, and what only `--verbose` does.
-_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed)
-_DETAILS = (Measured,)
+# What even `--quiet` shows.
+_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed, Outage, OutageOver)
 _COUNTED = (BlocksBegin, BlockSent, BlockMatches)
 
 
@@ -117,7 +118,7 @@ class LogDisplay(Display):
                 so_far = progress_text(self.tally.comparing, "blocks compared", self.clock())
                 self._say(f"{as_text(event)}; {so_far}")
             case _:
-                if self._every_block or not isinstance(event, _DETAILS):
+                if self._every_block or not _is_detail(event):
                     self._say(as_text(event))
 
     def _say_if_due(self, event: Event, progress: Progress, what: str) -> None:
@@ -156,7 +157,7 @@ class BarDisplay(Display):
         if isinstance(event, BlocksBegin):
             self._close()
             self._begin()
-        elif not isinstance(event, (*_COUNTED, *_DETAILS)):
+        elif not isinstance(event, _COUNTED) and not _is_detail(event):
             self._say(as_text(event))
         if isinstance(event, (*_COUNTED, BlockDiffers, BlockFailed)):
             self._show_blocks()
@@ -197,6 +198,11 @@ class BarDisplay(Display):
             self._draw()
             self._bar.close()
             self._bar = None
+
+
+def _is_detail(event: Event) -> bool:
+    """Tell whether only `--verbose` shows the event."""
+    return isinstance(event, Measured) or (isinstance(event, Retry) and event.shared)
 
 
 def choose_display(console: Console, *, quiet: bool, verbose: bool) -> Display:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from urllib.parse import urlsplit
 
+from glacier_mpu.cli.next_step import next_step
 from glacier_mpu.errors import redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_ranges
 from glacier_mpu.transfer.events import (
@@ -24,9 +25,12 @@ from glacier_mpu.transfer.events import (
     MissingBlocks,
     NothingToResume,
     Resuming,
+    TryingAgain,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
+from glacier_mpu.vault.errors import CredentialsExpired, TransientError
+from glacier_mpu.vault.line import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
 
 # By Retry.call, the name of the Vault's method; a block's number is added.
@@ -37,6 +41,7 @@ _CALLS = {
     "list_uploads": "list the open uploads",
     "complete": "complete the upload",
     "abort": "abort the upload",
+    "read_block": "read block",
 }
 
 
@@ -161,6 +166,26 @@ def _(event: Retry) -> str:
     )
     when = f"in {event.wait_seconds:.0f} s" if event.wait_seconds >= 1 else "in under a second"
     return f"could not {call}: {event.error.message}; retrying {when}"
+
+
+@as_text.register
+def _(event: Outage) -> str:
+    error, until = event.error, f"{event.until:%H:%M}"
+    if isinstance(error, CredentialsExpired):
+        return f"{error.message}; waiting until {until} for new ones: {next_step(error)}"
+    if isinstance(error, TransientError) and not error.status:
+        return f"no connection ({error.message}); retrying until {until}"
+    return f"{error.message}; retrying until {until}"
+
+
+@as_text.register
+def _(event: OutageOver) -> str:
+    return f"it works again, after {as_duration(event.seconds)}"
+
+
+@as_text.register
+def _(event: TryingAgain) -> str:
+    return f"trying {_named(event.numbers)} once more"
 
 
 def begin_lines(event: BlocksBegin) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from glacier_mpu.errors import UploadError
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.events import Meter, Watcher
 from glacier_mpu.transfer.pacing import MOST_SLOTS, Throttle, Tuner
@@ -14,7 +14,8 @@ from glacier_mpu.transfer.request import Request
 from glacier_mpu.transfer.workers import Gate, cores
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
-from glacier_mpu.vault.retry import Retry
+from glacier_mpu.vault.errors import VaultError
+from glacier_mpu.vault.retry import Retries, Retry, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Context:
     """Made in the process that uses it, which it never leaves.
 
     vault       calls the service
+    reads       repeats what failed because the source could not be read
     reading     gate for reading a block and hashing it
     slots       gate for sending
     most_slots  how many slots there may ever be
@@ -33,6 +35,7 @@ class Context:
     """
 
     vault: Vault
+    reads: Retries
     reading: Gate
     slots: Gate
     most_slots: int
@@ -45,6 +48,11 @@ class Context:
     def ends_run(self, error: UploadError) -> bool:
         """Tell whether this error of a block keeps the others from being sent."""
         return error.every_block_alike or not self.keep_going
+
+    def look(self) -> None:
+        """Tell the watcher if what did not get through does again. To be called now and then."""
+        self.vault.look()
+        self.reads.line.look()
 
     def tune(self) -> None:
         """Let the tuner look at the rate. Must be called several times a second, in one thread."""
@@ -66,14 +74,19 @@ def opened_context(
     tuner = Tuner(most=MOST_SLOTS, hear=watcher.hear) if request.slots is None else None
     most_slots = MOST_SLOTS if request.slots is None else request.slots
 
-    def on_retry(retry: Retry) -> None:
-        meter.retried(retry)
-        if tuner is not None and retry.error.slows_down:
+    def hear(trouble: Trouble) -> None:
+        if not isinstance(trouble, Retry):
+            watcher.hear(trouble)
+            return
+        meter.retried(trouble)
+        slows_down = isinstance(trouble.error, VaultError) and trouble.error.slows_down
+        if tuner is not None and slows_down:
             tuner.slow_down()
 
-    vault = Vault(address, connections=most_slots + 1, stop=stop, on_retry=on_retry, waits=waits)
+    vault = Vault(address, connections=most_slots + 1, stop=stop, hear=hear, waits=waits)
     context = Context(
         vault=vault,
+        reads=Retries.of(SourceUnreadable, waits=waits, stop=stop, hear=hear),
         reading=Gate(cores(), stop=stop),
         slots=Gate(tuner.slots if tuner else most_slots, stop=stop),
         most_slots=most_slots,

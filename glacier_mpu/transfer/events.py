@@ -11,6 +11,7 @@ from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import Block, Plan
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
+from glacier_mpu.vault.line import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
 
 
@@ -138,6 +139,13 @@ class BlockFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TryingAgain:
+    """These blocks failed while others got through, and are tried once more now."""
+
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class AbortFailed:
     """The upload could not be aborted, and stays open."""
 
@@ -163,6 +171,9 @@ Event = (
     | Settled
     | SlowedDown
     | Retry
+    | Outage
+    | OutageOver
+    | TryingAgain
 )
 
 

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from glacier_mpu.errors import SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block, Plan
-from glacier_mpu.source.body import Source
+from glacier_mpu.source.body import BlockBody, Source
 from glacier_mpu.source.treehash import Digest, combine
 from glacier_mpu.stop import Stopped
 from glacier_mpu.transfer.context import Context
@@ -72,9 +72,9 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
     Raises the UploadError for which the block failed, or Stopped.
     """
     try:
-        digest = _digest(task, context)
+        digest = task.digest or _read(task, context)
         if task.stored is None:
-            _send(task, digest, context)
+            digest = _send_as_it_is(task, digest, context)
         proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
         context.slots.leave(task.place)
@@ -82,37 +82,107 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
     return BlockDone(task.block, digest, proven)
 
 
-def _digest(task: BlockTask, context: Context) -> Digest:
+class _Reach:
+    """How far a block was read in any try, and when. See `vault.line.Moving`."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.position = 0
+        self.furthest = 0
+        self.moved_at = clock()
+        self._clock = clock
+
+    def moved(self, size: int) -> None:
+        """Note that so many bytes were read; a negative number takes back what is read again."""
+        self.position += size
+        self.furthest = max(self.furthest, self.position)
+        self.moved_at = self._clock()
+
+
+def _read(task: BlockTask, context: Context) -> Digest:
+    """Return the block's hashes. Reading is retried while the file cannot be read."""
     comparing = task.stored is not None
-    on_read = context.meter.compared if comparing else lambda _: None
-    if task.digest is not None:
-        on_read(task.block.size)
-        return task.digest
+    reach = _Reach(context.reads.line.clock)
     # Once the slots are closed, a block that can only be sent need not be read to its end.
     stop = context.stop if comparing else context.slots.stop
-    with context.reading.turn(task.place):
-        return task.source.digest(task.block, stop=stop, on_read=on_read)
+
+    def on_read(size: int) -> None:
+        reach.moved(size)
+        if comparing:
+            context.meter.compared(size)
+
+    def attempt() -> Digest:
+        with context.reading.turn(task.place):
+            try:
+                return task.source.digest(task.block, stop=stop, on_read=on_read)
+            except SourceUnreadable:
+                on_read(-reach.position)
+                raise
+
+    return context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
+
+
+def _send_as_it_is(task: BlockTask, digest: Digest, context: Context) -> Digest:
+    """Send the block, and return the hashes that it is stored by.
+
+    Where the vault receives other bytes than were hashed, the block is hashed once more, which
+    tells a file that changes from a line or a memory that damages. Hashes that were known before
+    this task may have been out of date; then the block is sent by the new ones. Raises
+    SourceChanged, HashMismatch, and what else the block fails for.
+    """
+    try:
+        _send(task, digest, context)
+    except HashMismatch:
+        task.source.check_unchanged()
+        again = _read(task, context)
+        if again == digest:
+            raise
+        if task.digest is None:
+            raise _other_bytes(task) from None
+        return _send_as_it_is(replace(task, digest=None), again, context)
+    return digest
+
+
+def _other_bytes(task: BlockTask) -> SourceChanged:
+    return SourceChanged(
+        f"block {task.block.number} of {task.source.name!r} gave other bytes when it was read "
+        "again, though the file's size and time are unchanged: something writes to it, or this "
+        "machine's memory or disk is faulty"
+    )
 
 
 def _send(task: BlockTask, digest: Digest, context: Context) -> None:
-    with (
-        context.slots.turn(task.place),
-        task.source.open(
-            task.block,
-            linear_hash=digest.linear,
-            stop=context.stop,
-            on_move=context.meter.moved,
-            allow=context.allow,
-        ) as body,
-    ):
-        try:
-            context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
-        except UploadError as error:
-            if context.ends_run(error):
-                context.slots.close()  # before the next block takes over this one's slot
-            with suppress(OSError):
-                body.seek(0)  # what was sent of it does not count
-            raise
+    """Send the block. Sending is retried, from its first byte, while the file cannot be read."""
+    reach = _Reach(context.reads.line.clock)
+
+    def on_move(size: int) -> None:
+        reach.moved(size)
+        context.meter.moved(size)
+
+    def attempt() -> None:
+        with (
+            context.slots.turn(task.place),
+            task.source.open(
+                task.block,
+                linear_hash=digest.linear,
+                stop=context.stop,
+                on_move=on_move,
+                allow=context.allow,
+            ) as body,
+        ):
+            _send_body(task, digest, body, context)
+
+    context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
+
+
+def _send_body(task: BlockTask, digest: Digest, body: BlockBody, context: Context) -> None:
+    try:
+        context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
+    except UploadError as error:
+        if context.ends_run(error) and not isinstance(error, SourceUnreadable):
+            context.slots.close()  # before the next block takes over this one's slot
+        with suppress(OSError, SourceUnreadable):
+            body.seek(0)  # what was sent of it does not count
+        raise
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,15 +256,25 @@ class Blocks:
             self.bytes_skipped += done.block.size
 
     def note_failed(self, task: BlockTask, error: UploadError) -> UploadError:
-        """Note and return why the block failed, which may be that the file changed or is gone."""
+        """Note and return why the block failed, which may be that the file changed.
+
+        What every block would meet alike, on this side of the line, is no failure of this one.
+        """
         number = task.block.number
         if isinstance(error, HashMismatch | SourceUnreadable):
             try:
                 self.source.check_unchanged()
-            except UploadError as change:
+            except SourceChanged as change:
                 error = change
-        self.failed[number] = error
+            except SourceUnreadable:
+                pass  # which it may say itself
+        if not (error.every_block_alike and error.keeps_upload):
+            self.failed[number] = error
         return error
+
+    def failed_in_passing(self) -> list[int]:
+        """Return the failed blocks that may not fail when they are tried once more."""
+        return [number for number, error in self.failed.items() if error.max_tries == 0]
 
 
 class Sender:
@@ -257,7 +337,8 @@ class Sender:
             self._watcher.hear(BlockSent(task.block) if sent else BlockMatches(task.block))
         elif isinstance(error, UploadError):
             error = self._blocks.note_failed(task, error)
-            self._watcher.hear(BlockFailed(task.block, error, compared=task.stored is not None))
+            if task.block.number in self._blocks.failed:
+                self._watcher.hear(BlockFailed(task.block, error, compared=task.stored is not None))
             if self._context.ends_run(error) and self._ending_error is None:
                 self._ending_error = error
                 self._context.slots.close()  # what is in hand and not on its way is not sent

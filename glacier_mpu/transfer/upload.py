@@ -27,6 +27,7 @@ from glacier_mpu.transfer.events import (
     Connected,
     DescriptionKept,
     MissingBlocks,
+    TryingAgain,
     UploadOpened,
     Watcher,
 )
@@ -122,6 +123,7 @@ class _Run:
         if not opened.is_new:
             self._tell_what_is_missing(blocks, asked)
         sender.run(asked, may_send=True, tick=self._tick_and_tune)
+        self._try_again(blocks, sender)
         blocks.raise_failure()
         if request.finish:
             self._check_the_rest(blocks, sender)
@@ -149,6 +151,13 @@ class _Run:
         missing = blocks.missing(asked)
         if missing:
             self.watcher.hear(MissingBlocks(missing))
+
+    def _try_again(self, blocks: Blocks, sender: Sender) -> None:
+        """Try blocks once more that failed while others got through: what it was may be over."""
+        again = blocks.failed_in_passing()
+        if again:
+            self.watcher.hear(TryingAgain(again))
+            sender.run(again, may_send=True, tick=self._tick_and_tune)
 
     def _check_the_rest(self, blocks: Blocks, sender: Sender) -> None:
         """Make sure that blocks outside the asked range, too, are stored as the file has them.
@@ -250,6 +259,7 @@ class _Run:
 
     def _tick(self) -> None:
         self.context.stop.check()
+        self.context.look()
         self.watcher.tick()
 
 

@@ -28,13 +28,15 @@ from glacier_mpu.vault.client import Address, call_once, connect
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
     CompletionUnknown,
+    CredentialsRejected,
     HashMismatch,
     Refused,
+    SignatureRefused,
     TransientError,
     UploadNotFound,
     VaultError,
 )
-from glacier_mpu.vault.retry import Retries, Retry, Tries
+from glacier_mpu.vault.retry import Retries, Tries, Trouble
 
 T = TypeVar("T")
 
@@ -47,9 +49,9 @@ _CLOCK_TOLERANCE = timedelta(minutes=5)
 class Vault:
     """One vault of one account; safe to use from several threads, with up to `connections` open.
 
-    Every call raises the VaultError that ended it for good, or Stopped once `stop` is asked; each
-    failed try that is followed by another is told to `on_retry`. Raises RegionMissing or
-    AddressInvalid if no client can be made.
+    Every call raises the VaultError that ended it for good, or Stopped once `stop` is asked; `hear`
+    is told of each failed try that is followed by another, and when nothing gets through. Raises
+    RegionMissing or AddressInvalid if no client can be made.
     """
 
     def __init__(
@@ -58,16 +60,13 @@ class Vault:
         *,
         connections: int,
         stop: Stop,
-        on_retry: Callable[[Retry], None],
+        hear: Callable[[Trouble], None],
         waits: Waits,
     ) -> None:
         self._address = address
-        self._retries = Retries(
-            give_up_seconds=waits.retry,
-            longest_wait_seconds=waits.longest,
-            stop=stop,
-            on_retry=on_retry,
-        )
+        self._waits = waits
+        self._retries = Retries.of(VaultError, waits=waits, stop=stop, hear=hear)
+        self._accepted = False
         self._client, self._patient_client = connect(address, connections=connections, waits=waits)
 
     @property
@@ -79,6 +78,10 @@ class Vault:
     def endpoint_url(self) -> str:
         """The address that the calls go to."""
         return self._client.meta.endpoint_url
+
+    def look(self) -> None:
+        """Tell `hear` if calls get through again. To be called now and then."""
+        self._retries.line.look()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -130,7 +133,7 @@ class Vault:
                     f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
                 )
 
-        self._retries.call("send_block", attempt, body=body, block=block.number)
+        self._retries.call("send_block", attempt, moving=body, block=block.number)
 
     def list_parts(self, upload_id: str) -> Listing:
         """Return the upload and all its stored parts, 50 a call. Raises UploadNotFound."""
@@ -179,7 +182,11 @@ class Vault:
                 )
 
         try:
-            archive = self._retries.call("complete", attempt)
+            archive = self._retries.call(
+                "complete",
+                attempt,
+                longest_silence_seconds=self._waits.connect + self._waits.complete,
+            )
         except VaultError as error:
             if isinstance(error, UploadNotFound) or tries.may_have_executed:
                 self._raise_if_gone(upload_id, error, sent=tries.may_have_executed)
@@ -227,13 +234,23 @@ class Vault:
     def _once(
         self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any
     ) -> Mapping[str, Any]:
-        return call_once(
-            method,
-            wants=wants,
-            accountId=self._address.account_id,
-            vaultName=self._address.vault,
-            **parameters,
-        )
+        """Make one call, once. Raises CredentialsRejected for keys that were accepted before."""
+        try:
+            answer = call_once(
+                method,
+                wants=wants,
+                accountId=self._address.account_id,
+                vaultName=self._address.vault,
+                **parameters,
+            )
+        except SignatureRefused as error:
+            if not self._accepted:
+                raise
+            raise CredentialsRejected(
+                error.message, code=error.code, status=error.status, request_id=error.request_id
+            ) from error
+        self._accepted = True
+        return answer
 
     def _pages(
         self,

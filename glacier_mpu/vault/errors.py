@@ -1,29 +1,32 @@
 """The errors of the service, and of the way to it.
 
-VaultError
-├── TransientError              retried for as long as time allows
-│   ├── TimedOut
-│   ├── Unreachable
-│   ├── Throttled
-│   ├── ConnectionLost          nobody answered for as long as calls are retried
-│   └── ServiceDown             every answer was an error for as long as calls are retried
-├── HashMismatch                the vault received other bytes than were read
-├── BareRefusal                 a 400 without an error code
-│   └── NotTheService           an answer of something on the way
-├── ClockSkew                   this machine's clock is wrong
-├── Refused                     no, however often it is asked
-│   ├── NotPermitted            wrong or missing credentials
-│   │   ├── AccessDenied
-│   │   ├── AccountNotAccepted
-│   │   ├── CertificateError
-│   │   ├── SignatureRefused
-│   │   │   └── CredentialsRejected
-│   │   └── CredentialsExpired
-│   │       └── CredentialsUnobtainable
-│   ├── VaultNotFound
-│   └── UploadNotFound
-├── CompletionUnknown           nothing tells whether there is an archive
-└── ArchiveMismatch             the archive's hash is not the file's
+    VaultError
+    ├── TransientError              retried for as long as time allows
+    │   ├── TimedOut
+    │   ├── Unreachable
+    │   ├── Throttled
+    │   ├── ConnectionLost          no call got through for as long as calls are retried
+    │   └── ServerError             a 5xx
+    │       └── ServiceDown         nothing else came for as long as calls are retried
+    ├── HashMismatch                the vault received other bytes than were read
+    ├── BareRefusal                 a 400 without an error code
+    │   └── NotTheService           an answer of something on the way
+    ├── ClockSkew                   this machine's clock is wrong
+    ├── Refused                     no, however often it is asked
+    │   ├── NotPermitted            wrong or missing credentials
+    │   │   ├── AccessDenied
+    │   │   ├── AccountNotAccepted
+    │   │   ├── CertificateError
+    │   │   ├── SignatureRefused
+    │   │   │   └── CredentialsRejected
+    │   │   └── CredentialsExpired
+    │   │       └── CredentialsUnobtainable
+    │   ├── VaultNotFound
+    │   └── UploadNotFound
+    ├── CompletionUnknown           nothing tells whether there is an archive
+    └── ArchiveMismatch             the archive's hash is not the file's
+
+`vault.refusals` makes them of the service's answers, `vault.client` of what happens on the line.
 """
 
 from __future__ import annotations
@@ -55,6 +58,12 @@ class TransientError(VaultError):
 
     max_tries = 0
     may_have_executed = True
+    keeps_upload = True
+
+    def lasting(self) -> UploadError:
+        return ConnectionLost(
+            self.message, code=self.code, status=self.status, request_id=self.request_id
+        )
 
 
 class TimedOut(TransientError):
@@ -77,15 +86,25 @@ class Throttled(TransientError):
 
 
 class ConnectionLost(TransientError):
-    """Nobody answered any call of this run for as long as calls are retried."""
+    """No call of this run got through for as long as calls are retried."""
 
     max_tries = 1
     every_block_alike = True
-    keeps_upload = True
 
 
-class ServiceDown(TransientError):
-    """Every call of this run was answered by an error for as long as calls are retried."""
+class ServerError(TransientError):
+    """The service answered with a 5xx."""
+
+    keeps_upload = False
+
+    def lasting(self) -> UploadError:
+        return ServiceDown(
+            self.message, code=self.code, status=self.status, request_id=self.request_id
+        )
+
+
+class ServiceDown(ServerError):
+    """The service answered every call of this run by a 5xx for as long as calls are retried."""
 
     max_tries = 1
     every_block_alike = True
@@ -154,15 +173,15 @@ class CredentialsRejected(SignatureRefused):
 
 
 class CredentialsExpired(NotPermitted):
-    """Temporary credentials have run out."""
+    """Temporary credentials have run out; they may be renewed while the run waits."""
 
+    max_tries = 0
+    retry_every_seconds = 30
     keeps_upload = True
 
 
 class CredentialsUnobtainable(CredentialsExpired):
     """What hands out the credentials gave none; it may when asked again."""
-
-    max_tries = 5
 
 
 class VaultNotFound(Refused):

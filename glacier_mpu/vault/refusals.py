@@ -16,9 +16,9 @@ from glacier_mpu.vault.errors import (
     NotPermitted,
     NotTheService,
     Refused,
+    ServerError,
     Throttled,
     TimedOut,
-    TransientError,
     UploadNotFound,
     VaultError,
     VaultNotFound,
@@ -42,7 +42,7 @@ _BY_CODE: dict[str, type[VaultError]] = {
     "RequestTimeTooSkewed": ClockSkew,
     "RequestTimeoutException": TimedOut,
     "RequestTimeout": TimedOut,
-    "ServiceUnavailableException": TransientError,
+    "ServiceUnavailableException": ServerError,
     "Throttling": Throttled,
     "ThrottlingException": Throttled,
     "ThrottledException": Throttled,
@@ -92,7 +92,7 @@ def _meaning(code: str, message: str, status: int) -> type[VaultError]:
     if status in (408, 429):
         return TimedOut if status == 408 else Throttled
     if status >= 500:
-        return TransientError
+        return ServerError
     if not code or code.isdecimal() or code == "BadRequest":
         # The service gives its refusals a code; a proxy or a captive portal has none to give.
         return BareRefusal if status == 400 else NotTheService

@@ -1,4 +1,4 @@
-"""The one retry layer: whether a call is tried again, when, and for how long. Made of tenacity."""
+"""The one retry layer: what is tried again, when, and for how long. Made of tenacity."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from glacier_mpu.source.body import BlockBody
-from glacier_mpu.stop import Stop
-from glacier_mpu.vault.errors import (
-    VaultError,
-)
+from glacier_mpu.errors import UploadError
+from glacier_mpu.stop import Stop, Waits
+from glacier_mpu.vault.errors import VaultError
+from glacier_mpu.vault.line import Line, Moving, Outage, OutageOver, Use
 
 T = TypeVar("T")
 
@@ -24,59 +24,164 @@ T = TypeVar("T")
 class Retry:
     """One try of a call failed; the next is made after `wait_seconds`.
 
-    `call` is the name of the Vault's method; `block` the number of the block that it is to send.
+    call    the name of the Vault's method
+    block   the number of the block that it is to send
+    shared  nothing else gets through either, which an Outage tells
     """
 
     call: str
-    error: VaultError
+    error: UploadError
     wait_seconds: float
     block: int | None = None
+    shared: bool = False
+
+
+Trouble = Retry | Outage | OutageOver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """Repeats calls that failed with an error that may pass.
+    """Repeats what failed with a `kind` of error that may pass.
 
-    A call is given up once it has been in trouble for `give_up_seconds`; between two tries there
-    are jittered, growing waits of at most `longest_wait_seconds`, which `stop` cuts short. Each
-    failed try that is followed by another is told to `on_retry`.
+    While other calls get through, one is given up once it has been in trouble for
+    `give_up_seconds`; while none does, the `line` says when all are. Between two tries there are
+    jittered, growing waits of at most `longest_wait_seconds`, which `stop` cuts short. Each failed
+    try that is followed by another is told to `on_retry`. `longest_silence_seconds` is how long a
+    try may last in which nothing moves, by its time-outs.
     """
 
     give_up_seconds: float
     longest_wait_seconds: float
+    longest_silence_seconds: float
     stop: Stop
     on_retry: Callable[[Retry], None]
+    line: Line
+    kind: type[UploadError]
+
+    @classmethod
+    def of(
+        cls, kind: type[UploadError], *, waits: Waits, stop: Stop, hear: Callable[[Trouble], None]
+    ) -> Retries:
+        """Return what repeats calls of this kind of trouble, with a line of their own."""
+        return cls(
+            give_up_seconds=waits.retry,
+            longest_wait_seconds=waits.longest,
+            longest_silence_seconds=waits.connect + waits.read,
+            stop=stop,
+            on_retry=hear,
+            line=Line(give_up_seconds=waits.retry, stop=stop, hear=hear),
+            kind=kind,
+        )
 
     def call(
         self,
         name: str,
         attempt: Callable[[], T],
         *,
-        body: BlockBody | None = None,
+        moving: Moving | None = None,
         block: int | None = None,
+        longest_silence_seconds: float | None = None,
     ) -> T:
-        """Return what `attempt` returns. Raises its last error, or Stopped once `stop` is asked."""
-        patience = Patience(self.give_up_seconds, body)
+        """Return what `attempt` returns. Raises its last error, or Stopped once `stop` is asked.
 
-        def attempt_unless_stopped() -> T:
-            self.stop.check()
-            patience.begin_try()
-            return attempt()
+        Where the line was given up, the error is what the last one stands for then.
+        """
+        silence = longest_silence_seconds or self.longest_silence_seconds
+        with self.line.using(moving, longest_silence=silence) as use:
+            return _Call(self, use, name=name, block=block).carry_out(attempt)
 
-        def tell(state: RetryCallState) -> None:
-            error = state.outcome and state.outcome.exception()
-            if isinstance(error, VaultError) and not self.stop.asked:
-                self.on_retry(Retry(name, error, state.upcoming_sleep, block))
 
+class _Call:
+    """The tries of one call, and what is known of its trouble."""
+
+    def __init__(self, retries: Retries, use: Use, *, name: str, block: int | None) -> None:
+        self._retries = retries
+        self._line = retries.line
+        self._use = use
+        self._name = name
+        self._block = block
+        self._patience = Patience(retries.give_up_seconds, use, clock=self._line.clock)
+        self._growing_wait = wait_random_exponential(max=retries.longest_wait_seconds)
+        self._waited_seconds = 0.0
+        self._shared = False
+        self._failures: Counter[type[UploadError]] = Counter()
+
+    def carry_out(self, attempt: Callable[[], T]) -> T:
         retrying = Retrying(
-            retry=retry_if_exception(patience.allows),
-            stop=patience.is_over,
-            wait=wait_random_exponential(multiplier=1, max=self.longest_wait_seconds),
-            sleep=self.stop.wait,
-            before_sleep=tell,
+            retry=retry_if_exception(self._may_pass),
+            stop=self._is_over,
+            wait=self._wait_seconds,
+            sleep=self._retries.stop.wait,
+            before_sleep=self._tell,
             reraise=True,
         )
-        return retrying(attempt_unless_stopped)
+        try:
+            return retrying(partial(self._attempt, attempt))
+        except self._retries.kind as error:
+            if self._shared:
+                raise self._line.give_up(self._use, error) from error
+            raise
+
+    def _attempt(self, attempt: Callable[[], T]) -> T:
+        self._retries.stop.check()
+        self._line.await_turn(self._use, waited_seconds=self._waited_seconds)
+        self._patience.begin_try()
+        result = attempt()
+        self._line.answered()
+        return result
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Tell whether a call that ended in `error` is tried again, given time."""
+        self._shared = False
+        if not isinstance(error, self._retries.kind):
+            return False
+        self._failures[type(error)] += 1
+        if not error.max_tries:
+            began_at = self._patience.try_began_at
+            self._shared = self._line.failed(self._use, error, began_at=began_at)
+            return True
+        if isinstance(error, VaultError) and error.status:
+            self._line.answered()
+        return self._failures[type(error)] < error.max_tries
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        """Tell, after a failed try, whether the time for trying is over."""
+        if not self._shared:
+            return self._patience.is_over(state)
+        self._patience.begin_anew(state)
+        return self._line.is_lost(self._use) or not self._line.seconds_left
+
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        error = _error_of(state)
+        if self._line.waits_for_another(self._use):
+            return 0.0
+        seconds = self._growing_wait(state)
+        if error.retry_every_seconds:
+            again = self._failures[type(error)] > 1
+            longest = self._retries.longest_wait_seconds
+            seconds = min(error.retry_every_seconds, longest) if again else 0.0
+        # The last try begins when the time is over: the line may be back just then.
+        return min(seconds, self._line.seconds_left) if self._shared else seconds
+
+    def _tell(self, state: RetryCallState) -> None:
+        self._waited_seconds = state.upcoming_sleep
+        if not self._retries.stop.asked:
+            self._retries.on_retry(
+                Retry(
+                    self._name,
+                    _error_of(state),
+                    state.upcoming_sleep,
+                    block=self._block,
+                    shared=self._shared,
+                )
+            )
+
+
+def _error_of(state: RetryCallState) -> UploadError:
+    error = state.outcome and state.outcome.exception()
+    if not isinstance(error, UploadError):
+        raise TypeError(f"{error!r} is not retried")
+    return error
 
 
 class Tries:
@@ -96,50 +201,40 @@ class Tries:
 
 
 class Patience:
-    """How long one call has been in trouble, and whether it is tried again.
+    """How long one call has been in trouble while others get through.
 
-    Time in which bytes of `body` move does not count, and a byte that gets further than any before
-    it starts the count anew: a slow block is not in trouble. A byte that is sent once more is no
+    Time in which its bytes move does not count, and a byte that gets further than any before it
+    starts the count anew: a slow block is not in trouble. A byte that is sent once more is no
     progress, so a call that always fails at its end is given up after all.
     """
 
     def __init__(
-        self,
-        seconds: float,
-        body: BlockBody | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, seconds: float, use: Use, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.try_began_at = clock()
         self._limit = seconds
-        self._body = body
+        self._use = use
         self._clock = clock
-        self._try_began = clock()
         self._furthest = 0
         self._idle = 0.0
         self._slept_before = 0.0
-        self._failures: Counter[type[VaultError]] = Counter()
 
     def begin_try(self) -> None:
         """Note that a try begins now."""
-        self._try_began = self._clock()
+        self.try_began_at = self._clock()
 
-    def allows(self, error: BaseException) -> bool:
-        """Tell whether a call that ended in `error` is tried again, given time."""
-        if not isinstance(error, VaultError):
-            return False
-        self._failures[type(error)] += 1
-        return not error.max_tries or self._failures[type(error)] < error.max_tries
+    def begin_anew(self, state: RetryCallState) -> None:
+        """Forget the trouble so far: it was not this call's own."""
+        self._idle = 0.0
+        self._slept_before = state.idle_for
 
     def is_over(self, state: RetryCallState) -> bool:
         """Tell, after a failed try, whether the time for trying is over."""
-        now = self._clock()
-        if self._body is not None and self._body.furthest > self._furthest:
-            self._furthest = self._body.furthest
-            self._idle = now - self._body.moved_at
-            self._slept_before = state.idle_for
-        elif state.attempt_number > 1:
-            last_move = self._body.moved_at if self._body is not None else self._try_began
-            self._idle += now - max(last_move, self._try_began)
-        if state.attempt_number == 1 and self._limit > 0:
-            return False  # the process itself may have been stopped for all that time
+        moving, began_at = self._use.moving, self.try_began_at
+        if moving is not None and moving.furthest > self._furthest:
+            self._furthest = moving.furthest
+            self.begin_anew(state)
+        last_move = moving.moved_at if moving is not None else began_at
+        silence = self._clock() - max(last_move, began_at)
+        self._idle += min(silence, self._use.longest_silence)
         return self._idle + state.idle_for - self._slept_before >= self._limit

@@ -29,6 +29,7 @@ NEEDS_NONE = {
     of_vault.Unreachable,
     of_vault.Throttled,
     of_vault.ConnectionLost,
+    of_vault.ServerError,
     of_vault.ServiceDown,
     of_vault.BareRefusal,
     of_vault.Refused,

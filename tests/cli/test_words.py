@@ -26,21 +26,26 @@ from glacier_mpu.transfer.events import (
     MissingBlocks,
     NothingToResume,
     Resuming,
+    TryingAgain,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.errors import (
-    TransientError,
+    CredentialsExpired,
+    ServerError,
+    Unreachable,
 )
+from glacier_mpu.vault.line import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
 
 BLOCK = Block(number=7, offset=7 * MIB, size=MIB)
 UPLOAD = OpenUpload("an-id", "mine", MIB, datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
 RESUMING = Resuming(upload=UPLOAD, stored=2, count=1500, among=1, compared=2, matching=2)
 AMONG = Resuming(upload=UPLOAD, stored=2, count=5, among=3, compared=8, matching=6)
-BUSY = TransientError("HTTP 503: busy")
+BUSY = ServerError("HTTP 503: busy", status=503)
+UNTIL = datetime(2026, 11, 24, 6, 34)
 
 FACTS: list[tuple[Event, list[str]]] = [
     (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
@@ -71,6 +76,15 @@ FACTS: list[tuple[Event, list[str]]] = [
     (Settled(4, 5 * MIB), ["auto: 4 blocks at once"]),
     (SlowedDown(met=6, slots=3), ["6", "3 from now on"]),
     (Retry("send_block", BUSY, 12.4, 7), ["send block 7", "HTTP 503: busy", "retrying in 12 s"]),
+    (Outage(Unreachable("refused"), UNTIL), ["no connection (refused); retrying until 06:34"]),
+    (Outage(BUSY, UNTIL), ["HTTP 503: busy; retrying until 06:34"]),
+    (
+        Outage(CredentialsExpired("ExpiredToken: late", status=403), UNTIL),
+        ["ExpiredToken: late", "waiting until 06:34", "renew", "aws sso login"],
+    ),
+    (Outage(SourceUnreadable("cannot read"), UNTIL), ["cannot read; retrying until 06:34"]),
+    (OutageOver(305), ["0:05:05"]),
+    (TryingAgain([2, 5, 6]), ["blocks 2, 5-6", "once more"]),
     (Retry("complete", BUSY, 0.2), ["complete the upload", "retrying in under a second"]),
 ]
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.file import FileSource, inspect
-from glacier_mpu.stop import Stop
+from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.context import Context
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
 from glacier_mpu.transfer.request import Outcome, Request
@@ -67,6 +67,7 @@ def carry_out(
     workers: Callable[[Context], BlockWorkers] | None = None,
     description: str = "test",
     stop: Stop | None = None,
+    waits: Waits = Waits(),
     **wishes: Any,
 ) -> Outcome:
     """Upload the file; `wishes` are members of the Request."""
@@ -77,4 +78,5 @@ def carry_out(
         watcher=watcher or Notes(),
         stop=stop or Stop(),
         workers=workers,
+        waits=waits,
     )

@@ -29,15 +29,20 @@ class Clock:
 
 
 class NoWait(Stop):
-    """A stop whose waits take no time: it notes them, and is asked in the one told to."""
+    """A stop whose waits take no time but its clock's: it notes them, and is asked in one of them.
+
+    With `asked_in_wait` 3 it is asked in the third.
+    """
 
     def __init__(self, *, asked_in_wait: int = 0) -> None:
         super().__init__()
         self.waits: list[float] = []
+        self.clock = Clock()
         self._asked_in_wait = asked_in_wait
 
     def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
+        self.clock.passes(seconds)
         if len(self.waits) == self._asked_in_wait:
             self.ask()
         self.check()

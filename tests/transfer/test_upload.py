@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceChanged, SourceUnreadable
+from glacier_mpu.errors import SourceChanged
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.body import BlockBody
@@ -26,6 +26,7 @@ from glacier_mpu.transfer.request import Request, Status
 from glacier_mpu.transfer.send import BlockDone, BlockTask, upload_block
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
+from glacier_mpu.vault.errors import HashMismatch
 from tests.support.engine import Notes, carry_out
 from tests.support.faults import Fault, do, faulty
 from tests.support.scripts import VAULT, address_of, client_of
@@ -78,7 +79,7 @@ def test_a_file_that_is_gone_at_the_start_is_not_called_a_fault_of_the_program(
     path = make_file(MIB)
     source = inspect(str(path))
     path.unlink()
-    outcome = carry_out(server, source, resume=resume)
+    outcome = carry_out(server, source, resume=resume, waits=Waits(retry=0))
     assert isinstance(outcome.error, SourceChanged)
 
 
@@ -325,7 +326,7 @@ def test_once_a_block_cannot_be_read_no_other_is_sent_any_more(
     def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
         if block.number == 1:
             assert on_its_way.wait(30)
-            raise SourceUnreadable("EIO")
+            raise HashMismatch("other bytes")
         return real_digest(source, block, **rest)
 
     class HearsTheFailure(Notes):

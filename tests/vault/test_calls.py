@@ -26,7 +26,7 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultNotFound,
 )
-from glacier_mpu.vault.retry import Retry
+from glacier_mpu.vault.retry import Retry, Trouble
 from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty
 from tests.support.kit import NoWait, ignore
 from tests.support.scripts import VAULT, address_of
@@ -37,10 +37,10 @@ UNKNOWN_ID = "A" * 92
 
 @contextmanager
 def open_vault(
-    address: Address, *, stop: Stop | None = None, on_retry: Callable[[Retry], None] = ignore
+    address: Address, *, stop: Stop | None = None, hear: Callable[[Trouble], None] = ignore
 ) -> Iterator[Vault]:
     with closing(
-        Vault(address, connections=2, stop=stop or Stop(), on_retry=on_retry, waits=Waits())
+        Vault(address, connections=2, stop=stop or Stop(), hear=hear, waits=Waits())
     ) as vault:
         yield vault
 
@@ -211,17 +211,17 @@ def test_a_block_counts_as_stored_only_once_the_vault_echoes_its_hash(
     tmp_path: Path, make_file: MakeFile, times: int
 ) -> None:
     handler = faulty(Fault("UploadMultipartPart", echo_another_hash, times=times))
-    told: list[Retry] = []
+    told: list[Trouble] = []
     with RehearsalServer(tmp_path / "echoes", handler=handler) as server:
         server.store.create_vault(VAULT)
-        with open_vault(address_of(server), stop=NoWait(), on_retry=told.append) as vault:
+        with open_vault(address_of(server), stop=NoWait(), hear=told.append) as vault:
             upload_id = vault.initiate(description="", block_size=MIB)
             if times == 1:
                 send(vault, upload_id, make_file(MIB), 0)
             else:
                 with pytest.raises(HashMismatch, match="0" * 64):
                     send(vault, upload_id, make_file(MIB), 0)
-    assert [type(retry.error) for retry in told] == [HashMismatch]
+    assert [type(retry.error) for retry in told if isinstance(retry, Retry)] == [HashMismatch]
     assert handler.calls.count("UploadMultipartPart") == 2
 
 
@@ -267,14 +267,15 @@ def test_a_call_without_an_answer_is_told_by_its_name_and_a_block_by_its_number(
     told: list[Retry] = []
     stop = Stop()
 
-    def on_retry(retry: Retry) -> None:
-        told.append(retry)
-        stop.ask()
+    def hear(trouble: Trouble) -> None:
+        if isinstance(trouble, Retry):
+            told.append(trouble)
+            stop.ask()
 
     source = make_file(2 * MIB)
     server.close()
     with (
-        open_vault(address_of(server), stop=stop, on_retry=on_retry) as vault,
+        open_vault(address_of(server), stop=stop, hear=hear) as vault,
         pytest.raises(Stopped),
     ):
         CALLS[name](vault, source)

@@ -6,47 +6,51 @@ import pickle
 import random
 import statistics
 from dataclasses import dataclass, field
-from typing import cast
 
 import pytest
 from tenacity import RetryCallState, Retrying
 
 from glacier_mpu.errors import SourceUnreadable
-from glacier_mpu.source.body import BlockBody
 from glacier_mpu.stop import Stopped
 from glacier_mpu.vault.errors import (
     BareRefusal,
     ClockSkew,
-    CredentialsUnobtainable,
+    ConnectionLost,
+    CredentialsExpired,
+    CredentialsRejected,
     HashMismatch,
     NotPermitted,
     Refused,
+    ServerError,
+    ServiceDown,
     Throttled,
     TransientError,
     Unreachable,
     VaultError,
 )
+from glacier_mpu.vault.line import Line, Use
 from glacier_mpu.vault.retry import Patience, Retries, Retry, Tries
-from tests.support.kit import Clock, NoWait
+from tests.support.kit import Clock, NoWait, ignore
 
 AGES = 1e9
 
 
 @dataclass
 class Moves:
-    """What Patience looks at of a body."""
+    """What a try moves."""
 
     moved_at: float
     furthest: int = 0
 
 
-class Line:
-    """A line that is asked to carry a body, and what Patience makes of each failed try."""
+class Tried:
+    """A call that is tried while others get through, and what Patience makes of each failed try."""
 
-    def __init__(self, *, give_up: float, with_body: bool = True) -> None:
+    def __init__(self, *, give_up: float, with_body: bool = True, longest: float = AGES) -> None:
         self.clock = Clock()
         self.body = Moves(self.clock()) if with_body else None
-        self.patience = Patience(give_up, cast("BlockBody | None", self.body), clock=self.clock)
+        use = Use(self.body, longest_silence=longest, reached=0, outages=0)
+        self.patience = Patience(give_up, use, clock=self.clock)
         self.tries = 0
         self.slept = 0.0
 
@@ -60,85 +64,93 @@ class Line:
             self.body.furthest = max(self.body.furthest, reaching)
             self.body.moved_at = self.clock()
         self.clock.passes(hanging)
-        state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
-        state.attempt_number, state.idle_for = self.tries, self.slept
-        return self.patience.is_over(state)
+        return self.patience.is_over(self.state())
 
     def waits(self, seconds: float) -> None:
         self.slept += seconds
         self.clock.passes(seconds)
+
+    def state(self) -> RetryCallState:
+        state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+        state.attempt_number, state.idle_for = self.tries, self.slept
+        return state
 
 
 # -- patience
 
 
 def test_a_block_that_moved_for_days_and_broke_is_tried_again() -> None:
-    line = Line(give_up=900)
-    assert not line.fails(reaching=50, taking=3 * 86_400)
+    block = Tried(give_up=900)
+    assert not block.fails(reaching=50, taking=3 * 86_400)
 
 
-def test_a_line_that_hangs_for_the_whole_time_after_the_last_byte_gets_one_more_try() -> None:
-    for hanging in (899, 900, 86_400):  # for so long the process itself may have been stopped
-        line = Line(give_up=900)
-        assert not line.fails(reaching=50, taking=1, hanging=hanging)
-        assert line.fails(hanging=1) == (hanging >= 899)
+@pytest.mark.parametrize("with_body", [True, False])
+def test_a_process_that_was_stopped_during_a_try_counts_what_the_time_outs_allow(
+    with_body: bool,
+) -> None:
+    block = Tried(give_up=900, with_body=with_body, longest=150)
+    for _ in range(5):
+        assert not block.fails(hanging=86_400)
+    assert block.fails(hanging=86_400)
 
 
 def test_a_block_that_gets_a_byte_further_in_every_try_is_never_given_up() -> None:
-    line = Line(give_up=900)
+    block = Tried(give_up=900)
     for reached in range(1, 200):
-        assert not line.fails(reaching=reached, taking=3600, hanging=400)
-        line.waits(400)
+        assert not block.fails(reaching=reached, taking=3600, hanging=400)
+        block.waits(400)
 
 
 def test_time_before_a_new_furthest_byte_is_forgotten() -> None:
-    line = Line(give_up=900)
-    assert not line.fails(reaching=10, hanging=600)
-    line.waits(290)
-    assert not line.fails(reaching=11, hanging=600)
-    line.waits(290)
-    assert line.fails(hanging=10)
+    block = Tried(give_up=900)
+    assert not block.fails(reaching=10, hanging=600)
+    block.waits(290)
+    assert not block.fails(reaching=11, hanging=600)
+    block.waits(290)
+    assert block.fails(hanging=10)
 
 
 def test_a_call_that_fails_at_the_same_byte_every_time_ends_after_its_waits() -> None:
-    line = Line(give_up=900)
+    block = Tried(give_up=900)
     failures = 1
-    while not line.fails(reaching=100, taking=3600):
-        line.waits(60)
+    while not block.fails(reaching=100, taking=3600):
+        block.waits(60)
         failures += 1
         assert failures < 100, "re-sent bytes were taken for progress"
-    assert line.slept == 900
+    assert block.slept == 900
 
 
 def test_time_in_which_bytes_are_sent_once_more_is_not_counted_as_trouble() -> None:
-    line = Line(give_up=900)
-    line.fails(reaching=100, taking=10)
-    line.waits(10)
-    assert not line.fails(reaching=100, taking=100_000)
+    block = Tried(give_up=900)
+    block.fails(reaching=100, taking=10)
+    block.waits(10)
+    assert not block.fails(reaching=100, taking=100_000)
 
 
 @pytest.mark.parametrize("with_body", [True, False])
 def test_hanging_tries_and_the_waits_between_them_add_up(with_body: bool) -> None:
-    line = Line(give_up=900, with_body=with_body)
-    line.fails()
-    line.waits(100)
-    assert not line.fails(hanging=400)
-    line.waits(100)
-    assert not line.fails(hanging=299)
-    line.waits(1)
-    assert line.fails()
+    block = Tried(give_up=900, with_body=with_body)
+    block.fails(hanging=100)
+    block.waits(100)
+    assert not block.fails(hanging=300)
+    block.waits(100)
+    assert not block.fails(hanging=299)
+    block.waits(1)
+    assert block.fails()
 
 
-def test_the_waits_of_a_call_without_a_body_are_counted() -> None:
-    line = Line(give_up=900, with_body=False)
-    while not line.fails():
-        line.waits(60)
-    assert line.slept == 900
+def test_trouble_that_all_had_is_not_counted_as_this_calls_own() -> None:
+    block = Tried(give_up=900)
+    block.fails(hanging=500)
+    block.waits(300)
+    block.patience.begin_anew(block.state())
+    assert not block.fails(hanging=800)
+    assert block.fails(hanging=100)
 
 
 @pytest.mark.parametrize("with_body", [True, False])
 def test_patience_of_no_time_is_one_try(with_body: bool) -> None:
-    assert Line(give_up=0, with_body=with_body).fails()
+    assert Tried(give_up=0, with_body=with_body).fails()
 
 
 # -- calls
@@ -168,11 +180,15 @@ class Run:
     end: object = None
 
     def retries(self, *, give_up: float = AGES, longest: float = 60) -> Retries:
+        clock = self.stop.clock
         return Retries(
             give_up_seconds=give_up,
             longest_wait_seconds=longest,
+            longest_silence_seconds=150,
             stop=self.stop,
             on_retry=self.told.append,
+            line=Line(give_up_seconds=give_up, stop=self.stop, hear=ignore, clock=clock),
+            kind=VaultError,
         )
 
 
@@ -191,7 +207,7 @@ def run_of(call: Call, *, give_up: float = AGES, longest: float = 60) -> Run:
     [
         (HashMismatch("other bytes"), 2),
         (BareRefusal("HTTP 400"), 5),
-        (CredentialsUnobtainable("no answer"), 5),
+        (CredentialsRejected("not any more"), 12),
         (ClockSkew("expired"), 2),
         (Refused("no"), 1),
         (NotPermitted("not you"), 1),
@@ -219,17 +235,28 @@ def test_a_transient_error_is_tried_until_it_passes(kind: type[VaultError]) -> N
 
 
 def test_a_transient_error_that_stays_is_raised_when_the_waits_have_used_up_the_time() -> None:
-    error = TransientError("still there")
-    run = run_of(Call(error), give_up=900)
-    assert run.end is error
-    assert 900 <= sum(run.stop.waits) < 900 + 60
+    run = run_of(Call(TransientError("still there")), give_up=900)
+    assert run.end == ConnectionLost("still there")
+    assert sum(run.stop.waits) == pytest.approx(900)
 
 
 def test_no_time_to_give_is_one_try() -> None:
-    error = TransientError("x")
-    call = Call(error)
-    assert run_of(call, give_up=0).end is error
+    call = Call(TransientError("x"))
+    assert run_of(call, give_up=0).end == ConnectionLost("x")
     assert call.tries == 1
+
+
+def test_a_service_that_answers_by_errors_alone_is_down() -> None:
+    error = ServerError("500", status=500, code="InternalFailure", request_id="Rq-1")
+    end = run_of(Call(error), give_up=60).end
+    assert end == ServiceDown("500", status=500, code="InternalFailure", request_id="Rq-1")
+
+
+def test_new_credentials_are_tried_at_once_and_then_every_half_minute_until_time_is_over() -> None:
+    error = CredentialsExpired("expired", status=403)
+    run = run_of(Call(error), give_up=100)
+    assert run.end is error
+    assert run.stop.waits == [0, 30, 30, 30, pytest.approx(10)]
 
 
 def test_two_hash_mismatches_end_the_call_whatever_came_between() -> None:
@@ -259,7 +286,8 @@ def test_every_failed_try_that_another_follows_is_told_with_its_wait() -> None:
     errors = [TransientError("one"), Unreachable("two"), HashMismatch("three")]
     run = run_of(Call(*errors, "done"))
     assert run.told == [
-        Retry("abort", error, wait) for error, wait in zip(errors, run.stop.waits, strict=True)
+        Retry("abort", error, wait, shared=not error.max_tries)
+        for error, wait in zip(errors, run.stop.waits, strict=True)
     ]
     assert all(retry.error is error for retry, error in zip(run.told, errors, strict=True))
 

@@ -1,0 +1,237 @@
+"""Whether anything gets through: one state for all threads of a run.
+
+Without it each of thousands of blocks would spend its own time for retrying on the same dead line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from glacier_mpu.errors import UploadError
+from glacier_mpu.stop import Stop
+
+# Others that moved so lately still move: then the trouble is one call's own.
+_STILL_MOVING_SECONDS = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_BETWEEN_REPORTS = 60.0
+# A wait may end a moment early.
+_CLOCK_STEP_SECONDS = 0.01
+
+
+class Moving(Protocol):
+    """What a try moves: how far it ever came, and when it last moved, by the line's clock."""
+
+    @property
+    def furthest(self) -> int: ...
+
+    @property
+    def moved_at(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Nothing gets through, for this reason; given up `until` then (local time) if nothing does."""
+
+    error: UploadError
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutageOver:
+    """Something gets through again, `seconds` after the outage was told."""
+
+    seconds: float
+
+
+Hear = Callable[[Outage | OutageOver], None]
+
+
+@dataclass(slots=True, eq=False)
+class Use:
+    """One call's part in a line.
+
+    moving           what it moves, which had `reached` so far when it was looked at last
+    longest_silence  seconds of a try in which nothing moves, as far as its time-outs allow
+    outages          how often the line had been given up when the call began
+    thread           that makes the call; a call that it makes within another is a part of that
+    """
+
+    moving: Moving | None
+    longest_silence: float
+    reached: int
+    outages: int
+    thread: int = field(default_factory=threading.get_ident)
+
+
+class Line:
+    """The way to the service, or to the file, that all calls of a run share.
+
+    It is down from a failed try on until a call is answered or bytes move. While it is down one
+    call at a time is tried, and the others wait for it. The time in which nothing moves is counted
+    until a byte gets further than ever or a call is answered; bytes that are sent once more are no
+    progress, but no silence either. Of one try's silence no more counts than its time-outs allow:
+    the process itself may have been stopped for longer. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        *,
+        give_up_seconds: float,
+        stop: Stop,
+        hear: Hear,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self.clock = clock
+        self._give_up_seconds = give_up_seconds
+        self._stop = stop
+        self._hear = hear
+        self._now = now
+        self._lock = threading.RLock()
+        self._uses: set[Use] = set()
+        self._moved_before = float("-inf")
+        self._down_since: float | None = None
+        self._silent_seconds = 0.0
+        self._counted_until = clock()
+        self._probing: Use | None = None
+        self._told_at = float("-inf")
+        self._outage_began: float | None = None
+        self._outages = 0
+        self._lost: UploadError | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing has moved since the last failed try."""
+        return self._down_since is not None and self._last_move() <= self._down_since
+
+    @property
+    def seconds_left(self) -> float:
+        """How long nothing more may move until the line is given up; 0 if that is over."""
+        left = self._give_up_seconds - self._silent_seconds
+        return left if left > _CLOCK_STEP_SECONDS else 0.0
+
+    @contextmanager
+    def using(self, moving: Moving | None, *, longest_silence: float) -> Iterator[Use]:
+        """Take part with a call until it has ended."""
+        with self._lock:
+            reached = moving.furthest if moving else 0
+            use = Use(moving, longest_silence, reached, self._outages)
+            self._uses.add(use)
+        try:
+            yield use
+        finally:
+            with self._lock:
+                self._note_progress()
+                self._moved_before = self._last_move()
+                self._uses.remove(use)
+                if self._probing is use:
+                    self._probing = None
+
+    def await_turn(self, use: Use, *, waited_seconds: float) -> None:
+        """Return when the call may be tried: at once, or while the line is down as the only one.
+
+        `waited_seconds` is how long it waited on purpose. Raises the error of a line that was given
+        up since the call began, and Stopped.
+        """
+        while not self._may_try(use):
+            self._stop.wait(_SECONDS_BETWEEN_LOOKS)
+        with self._lock:
+            if self.is_down:
+                self._count_silence(since=self._counted_until, at_most=waited_seconds)
+
+    def waits_for_another(self, use: Use) -> bool:
+        """Tell whether another call is tried for this one, too."""
+        with self._lock:
+            return self.is_down and not self._may_probe(use)
+
+    def answered(self) -> None:
+        """Note that a call was answered: whatever the answer says, the line is there."""
+        with self._lock:
+            self._down_since = None
+            self._silent_seconds = 0.0
+            self._counted_until = self.clock()
+        self.look()
+
+    def failed(self, use: Use, error: UploadError, *, began_at: float) -> bool:
+        """Note that a try failed, and tell whether the line is down: this is the trouble of all."""
+        with self._lock:
+            now = self.clock()
+            self._note_progress()
+            self._count_silence(since=began_at, at_most=use.longest_silence)
+            if self._others_move(use, now):
+                return False
+            self._down_since = now
+            if self._probing is None:
+                self._probing = use
+            tells = now - self._told_at >= _SECONDS_BETWEEN_REPORTS and self.seconds_left > 0
+            if tells:
+                self._told_at = now
+                self._outage_began = now if self._outage_began is None else self._outage_began
+        if tells:
+            self._hear(Outage(error, self._now() + timedelta(seconds=self.seconds_left)))
+        return True
+
+    def give_up(self, use: Use, error: UploadError) -> UploadError:
+        """Return the error in which this call ends, and all that began before the line was lost."""
+        with self._lock:
+            if use.outages == self._outages or self._lost is None:
+                self._lost = error.lasting()
+                self._outages += 1
+                self._down_since = self._outage_began = None
+                self._silent_seconds = 0.0
+            return self._lost
+
+    def is_lost(self, use: Use) -> bool:
+        """Tell whether the line was given up since the call began."""
+        return use.outages != self._outages
+
+    def look(self) -> None:
+        """Tell if an outage that was told is over. To be called now and then."""
+        with self._lock:
+            if self._outage_began is None or self.is_down:
+                return
+            seconds = self.clock() - self._outage_began
+            self._outage_began = None
+        self._hear(OutageOver(seconds))
+
+    def _may_try(self, use: Use) -> bool:
+        with self._lock:
+            if self._lost is not None and self.is_lost(use):
+                raise self._lost
+            if not self.is_down:
+                return True
+            if self._probing is None:
+                self._probing = use
+            return self._may_probe(use)
+
+    def _may_probe(self, use: Use) -> bool:
+        return self._probing is None or self._probing.thread == use.thread
+
+    def _last_move(self) -> float:
+        moves = [use.moving.moved_at for use in self._uses if use.moving]
+        return max([self._moved_before, *moves])
+
+    def _others_move(self, use: Use, now: float) -> bool:
+        others = [other.moving for other in self._uses if other.moving and other is not use]
+        return any(now - moving.moved_at < _STILL_MOVING_SECONDS for moving in others)
+
+    def _note_progress(self) -> None:
+        """Count the silence anew if anything came further than ever before."""
+        for use in self._uses:
+            if use.moving and use.moving.furthest > use.reached:
+                use.reached = use.moving.furthest
+                self._silent_seconds = 0.0
+                self._counted_until = max(self._counted_until, use.moving.moved_at)
+
+    def _count_silence(self, *, since: float, at_most: float) -> None:
+        """Count the time since then, or since something last moved or it was counted."""
+        now = self.clock()
+        silent_since = max(since, self._counted_until, self._last_move())
+        self._silent_seconds += min(max(0.0, now - silent_since), at_most)
+        self._counted_until = now

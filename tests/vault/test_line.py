@@ -1,0 +1,375 @@
+"""A line is down for all calls of a run at once: one probes, the others follow or end with it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from glacier_mpu.errors import UploadError
+from glacier_mpu.stop import Stop, Stopped
+from glacier_mpu.vault.errors import (
+    ConnectionLost,
+    Refused,
+    TransientError,
+    Unreachable,
+    VaultError,
+)
+from glacier_mpu.vault.line import Line, Outage, OutageOver, Use
+from glacier_mpu.vault.retry import Retries
+from tests.support.kit import Clock, NoWait, ignore
+
+MORNING = datetime(2026, 11, 24, 6, 0)
+DEAD = Unreachable("connection refused")
+
+
+@dataclass(eq=False)
+class Moves:
+    """What a call moves."""
+
+    moved_at: float = float("-inf")
+    furthest: int = 0
+
+
+@dataclass
+class Calls:
+    """Calls on one line, by a clock that is moved by hand."""
+
+    give_up: float = 900
+    clock: Clock = field(default_factory=Clock)
+    told: list[Outage | OutageOver] = field(default_factory=list)
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.line = Line(
+            give_up_seconds=self.give_up,
+            stop=NoWait(),
+            hear=self.told.append,
+            clock=self.clock,
+            now=lambda: MORNING,
+        )
+
+    def begin(self, *, moves: bool = True, longest: float = 150) -> Use:
+        return self.stack.enter_context(
+            self.line.using(Moves() if moves else None, longest_silence=longest)
+        )
+
+    def fails(self, use: Use, error: UploadError = DEAD, *, hanging: float = 0) -> bool:
+        began_at = self.clock()
+        self.clock.passes(hanging)
+        return self.line.failed(use, error, began_at=began_at)
+
+    def moves(self, use: Use, furthest: int) -> None:
+        assert isinstance(use.moving, Moves)
+        use.moving.furthest = max(use.moving.furthest, furthest)
+        use.moving.moved_at = self.clock()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+def test_a_try_that_fails_while_another_call_moves_is_the_trouble_of_that_call_alone(
+    calls: Calls,
+) -> None:
+    failing, moving = calls.begin(), calls.begin()
+    calls.moves(moving, 10)
+    calls.clock.passes(0.9)
+    assert not calls.fails(failing)
+    assert not calls.line.is_down
+    assert calls.told == []
+
+
+def test_a_try_that_fails_while_nothing_has_moved_for_a_second_means_that_the_line_is_down(
+    calls: Calls,
+) -> None:
+    failing, silent = calls.begin(), calls.begin()
+    calls.moves(silent, 10)
+    calls.clock.passes(1.1)
+    assert calls.fails(failing)
+    assert calls.line.is_down
+
+
+def test_bytes_of_the_failing_call_itself_are_no_sign_of_life(calls: Calls) -> None:
+    failing = calls.begin()
+    calls.moves(failing, 10)
+    assert calls.fails(failing)
+
+
+def test_the_first_call_that_fails_probes_and_the_others_wait(calls: Calls) -> None:
+    first, second = calls.begin(), calls.begin()
+    assert calls.fails(first)
+    assert calls.fails(second)
+    assert not calls.line.waits_for_another(first)
+    assert calls.line.waits_for_another(second)
+
+
+@pytest.mark.parametrize("sign", ["an answer", "bytes"])
+def test_the_others_follow_at_a_sign_of_life(calls: Calls, sign: str) -> None:
+    first, second = calls.begin(), calls.begin()
+    calls.fails(first)
+    calls.clock.passes(5)
+    if sign == "bytes":
+        calls.moves(first, 1)
+    else:
+        calls.line.answered()
+    assert not calls.line.waits_for_another(second)
+    calls.line.await_turn(second, waited_seconds=0)
+
+
+def test_another_call_probes_once_the_probing_one_has_ended(calls: Calls) -> None:
+    other = calls.begin()
+    with calls.line.using(None, longest_silence=1) as first:
+        calls.fails(first)
+        calls.fails(other)
+    calls.line.await_turn(other, waited_seconds=0)
+    assert not calls.line.waits_for_another(other)
+    assert calls.line.waits_for_another(calls.begin())
+
+
+def test_signs_of_life_of_a_call_that_has_ended_still_count(calls: Calls) -> None:
+    failing = calls.begin()
+    calls.fails(failing)
+    with calls.line.using(Moves(), longest_silence=1) as passing:
+        calls.clock.passes(5)
+        calls.moves(passing, 1)
+    assert not calls.line.is_down
+
+
+def test_the_silence_of_calls_that_hang_side_by_side_counts_once(calls: Calls) -> None:
+    uses = [calls.begin() for _ in range(24)]
+    began_at = calls.clock()
+    calls.clock.passes(120)
+    for use in uses:
+        calls.line.failed(use, DEAD, began_at=began_at)
+    assert calls.line.seconds_left == pytest.approx(900 - 120)
+
+
+def test_of_a_try_during_which_the_process_was_stopped_only_what_its_time_outs_allow_counts(
+    calls: Calls,
+) -> None:
+    use = calls.begin(longest=150)
+    calls.fails(use, hanging=86_400)
+    assert calls.line.seconds_left == pytest.approx(900 - 150)
+
+
+def test_of_a_wait_during_which_the_process_was_stopped_only_the_wait_counts(calls: Calls) -> None:
+    use = calls.begin()
+    calls.fails(use)
+    calls.clock.passes(86_400)
+    calls.line.await_turn(use, waited_seconds=60)
+    assert calls.line.seconds_left == pytest.approx(900 - 60)
+
+
+def test_waits_count_while_the_line_is_down_and_resent_bytes_do_not(calls: Calls) -> None:
+    use = calls.begin()
+    calls.moves(use, 100)
+    calls.fails(use)
+    calls.clock.passes(60)
+    calls.line.await_turn(use, waited_seconds=60)
+    calls.clock.passes(3600)
+    calls.moves(use, 100)  # no further than before
+    assert not calls.line.is_down
+    calls.fails(use, hanging=10)
+    assert calls.line.seconds_left == pytest.approx(900 - 60 - 10)
+
+
+@pytest.mark.parametrize("sign", ["an answer", "a new byte"])
+def test_progress_of_any_call_starts_the_count_anew(calls: Calls, sign: str) -> None:
+    use, other = calls.begin(), calls.begin()
+    calls.moves(other, 100)
+    calls.fails(use, hanging=120)
+    if sign == "a new byte":
+        calls.moves(other, 101)
+        calls.clock.passes(2)
+    else:
+        calls.line.answered()
+    calls.fails(use, hanging=7)
+    assert calls.line.seconds_left == pytest.approx(900 - 7)
+
+
+def test_a_line_that_is_given_up_ends_every_call_that_began_before_and_none_that_begins_later(
+    calls: Calls,
+) -> None:
+    first, second = calls.begin(), calls.begin()
+    calls.fails(first)
+    lost = calls.line.give_up(first, DEAD)
+    assert lost == ConnectionLost("connection refused")
+    assert calls.line.is_lost(second)
+    with pytest.raises(ConnectionLost):
+        calls.line.await_turn(second, waited_seconds=0)
+    assert calls.line.give_up(second, TransientError("later")) is lost
+    later = calls.begin()
+    calls.line.await_turn(later, waited_seconds=0)
+    assert calls.line.seconds_left == 900
+
+
+def test_an_outage_is_told_when_it_begins_then_once_a_minute_and_when_it_is_over(
+    calls: Calls,
+) -> None:
+    use = calls.begin()
+    for _ in range(10):
+        calls.fails(use, hanging=10)
+    first = Outage(DEAD, MORNING + timedelta(seconds=890))
+    assert calls.told == [first, Outage(DEAD, MORNING + timedelta(seconds=830))]
+    calls.line.answered()
+    calls.line.answered()
+    calls.line.look()
+    assert calls.told[2:] == [OutageOver(90)]
+
+
+def test_an_outage_that_ends_by_bytes_is_told_at_the_next_look(calls: Calls) -> None:
+    use = calls.begin()
+    calls.fails(use)
+    calls.line.look()
+    assert len(calls.told) == 1
+    calls.clock.passes(30)
+    calls.moves(use, 1)
+    calls.line.look()
+    assert calls.told[1:] == [OutageOver(30)]
+
+
+def test_an_outage_that_comes_back_within_the_minute_is_not_told_again(calls: Calls) -> None:
+    use = calls.begin()
+    for _ in range(5):
+        calls.fails(use, hanging=1)
+        calls.line.answered()
+    assert [type(event) for event in calls.told] == [Outage, OutageOver]
+
+
+def test_a_line_that_is_given_up_at_once_is_not_told_as_an_outage() -> None:
+    calls = Calls(give_up=0)
+    use = calls.begin()
+    assert calls.fails(use)
+    assert calls.line.seconds_left == 0
+    assert calls.told == []
+
+
+# -- threads
+
+
+@dataclass
+class Dead:
+    """A service that nobody reaches until it is `back`.
+
+    tried           counts tries
+    most_at_a_time  how many calls were tried again at the same time
+    """
+
+    back: threading.Event = field(default_factory=threading.Event)
+    tried: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    most_at_a_time: int = 0
+    _trying: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def attempts(self) -> Callable[[], str]:
+        """Return the attempts of one call."""
+        tries = itertools.count()
+
+        def attempt() -> str:
+            again = next(tries) > 0
+            with self._lock:
+                self._trying += again
+                self.most_at_a_time = max(self.most_at_a_time, self._trying)
+            self.tried.release()
+            with self._lock:
+                self._trying -= again
+            if self.back.is_set():
+                return "done"
+            raise DEAD
+
+        return attempt
+
+
+def retries(stop: Stop, *, give_up: float, hear: Callable[[object], None] = ignore) -> Retries:
+    return Retries(
+        give_up_seconds=give_up,
+        longest_wait_seconds=0.01,
+        longest_silence_seconds=1,
+        stop=stop,
+        on_retry=ignore,
+        line=Line(give_up_seconds=give_up, stop=stop, hear=hear),
+        kind=VaultError,
+    )
+
+
+def in_threads(
+    count: int, work: Callable[[], object]
+) -> tuple[list[threading.Thread], list[object]]:
+    ends: list[object] = []
+
+    def run() -> None:
+        try:
+            ends.append(work())
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            ends.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, ends
+
+
+def test_calls_on_a_dead_line_are_tried_again_one_at_a_time_and_end_together() -> None:
+    service = Dead()
+    calling = retries(Stop(), give_up=0.5)
+    threads, ends = in_threads(200, lambda: calling.call("abort", service.attempts()))
+    for thread in threads:
+        thread.join()
+    assert ends == [ConnectionLost("connection refused")] * 200
+    assert service.most_at_a_time == 1
+
+
+def test_all_calls_go_through_once_the_line_is_back() -> None:
+    service = Dead()
+    calling = retries(Stop(), give_up=60)
+    threads, ends = in_threads(50, lambda: calling.call("abort", service.attempts()))
+    for _ in range(60):
+        assert service.tried.acquire(timeout=10)
+    service.back.set()
+    for thread in threads:
+        thread.join()
+    assert ends == ["done"] * 50
+
+
+def test_a_stop_ends_all_that_wait() -> None:
+    service, stop = Dead(), Stop()
+    calling = retries(stop, give_up=60)
+    threads, ends = in_threads(20, lambda: calling.call("abort", service.attempts()))
+    for _ in range(20):
+        assert service.tried.acquire(timeout=10)
+    stop.ask()
+    for thread in threads:
+        thread.join()
+    assert [type(end) for end in ends] == [Stopped] * 20
+
+
+def test_an_answer_that_refuses_shows_that_the_line_is_there() -> None:
+    told: list[object] = []
+    stop = NoWait()
+    line = Line(give_up_seconds=900, stop=stop, hear=told.append, clock=stop.clock)
+    calling = Retries(
+        give_up_seconds=900,
+        longest_wait_seconds=60,
+        longest_silence_seconds=150,
+        stop=stop,
+        on_retry=ignore,
+        line=line,
+        kind=VaultError,
+    )
+    errors: list[VaultError] = [DEAD, DEAD, Refused("no", status=400)]
+
+    def attempt() -> None:
+        raise errors.pop(0)
+
+    with pytest.raises(Refused):
+        calling.call("abort", attempt)
+    assert not line.is_down
+    assert line.seconds_left == 900
+    assert isinstance(told[-1], OutageOver)
