@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ class Calls:
     clock: Clock = field(default_factory=Clock)
     told: list[Outage | OutageOver] = field(default_factory=list)
     stack: ExitStack = field(default_factory=ExitStack)
+    threads: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.line = Line(
@@ -55,9 +56,11 @@ class Calls:
         )
 
     def begin(self, *, moves: bool = True, longest: float = 150) -> Use:
-        return self.stack.enter_context(
-            self.line.using(Moves() if moves else None, longest_silence=longest)
-        )
+        """Begin a call as if in a thread of its own."""
+        moving = Moves() if moves else None
+        use = self.stack.enter_context(self.line.using(moving, longest_silence=longest))
+        use.thread = next(self.threads)
+        return use
 
     def fails(self, use: Use, error: UploadError = DEAD, *, hanging: float = 0) -> bool:
         began_at = self.clock()
@@ -131,6 +134,15 @@ def test_another_call_probes_once_the_probing_one_has_ended(calls: Calls) -> Non
     calls.line.await_turn(other, waited_seconds=0)
     assert not calls.line.waits_for_another(other)
     assert calls.line.waits_for_another(calls.begin())
+
+
+def test_a_call_within_a_call_is_a_part_of_it_and_does_not_wait_for_it(calls: Calls) -> None:
+    outer = calls.begin()
+    calls.fails(outer)
+    inner = calls.begin()
+    inner.thread = outer.thread
+    calls.line.await_turn(inner, waited_seconds=0)
+    assert not calls.line.waits_for_another(inner)
 
 
 def test_signs_of_life_of_a_call_that_has_ended_still_count(calls: Calls) -> None:
