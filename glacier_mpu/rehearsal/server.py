@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 
 from glacier_mpu.rehearsal.auth import Keys
-from glacier_mpu.rehearsal.http import IDLE_TIMEOUT_SECONDS, Handler, Listener, Service
+from glacier_mpu.rehearsal.http import Handler
+from glacier_mpu.rehearsal.listener import IDLE_TIMEOUT_SECONDS, Listener, Service
 from glacier_mpu.rehearsal.operations import Operations
 from glacier_mpu.rehearsal.records import utc_now
 from glacier_mpu.rehearsal.store import Store
