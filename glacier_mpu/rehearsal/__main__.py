@@ -66,6 +66,8 @@ def _greeting(server: RehearsalServer) -> str:
             f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
             f"export AWS_DEFAULT_REGION={REGION}",
             f"export AWS_ENDPOINT_URL_GLACIER={server.endpoint_url}",
+            "# The AWS CLI reads the last line since 1.29 and 2.13. Give older ones the flag",
+            f"# --endpoint-url {server.endpoint_url} with each command.",
             "# Ctrl-C ends the rehearsal; what is stored stays for the next one.",
             "",
         ]

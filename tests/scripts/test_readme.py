@@ -61,6 +61,13 @@ def test_the_permissions_are_valid_json_and_name_what_is_called() -> None:
     assert set(policy["Statement"][0]["Action"]) == actions
 
 
+def test_the_readme_and_the_greeting_name_the_same_aws_clis() -> None:
+    greeting = (ROOT / "glacier_mpu" / "rehearsal" / "__main__.py").read_text(encoding="utf-8")
+    assert "since 1.29 and 2.13" in greeting
+    assert "older\nthan 1.29 or 2.13" in section("The stand-in")
+    assert "--endpoint-url" in section("The stand-in")
+
+
 @pytest.mark.parametrize("name", ["tests", "rehearsal"])
 def test_ci_runs_the_commands_of_the_readme(name: str) -> None:
     script = (ROOT / ".ci" / "run").read_text()
