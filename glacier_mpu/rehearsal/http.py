@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         self.service.operations.admit_body(call)
         if call.operation in WITH_BODY or not self.unread:
             return b""
-        self._invite_body(call)
+        self.invite_body(call)
         return bytes(self.read_body(self.unread))
 
     def perform(self, call: Call) -> Answer:
@@ -142,12 +142,13 @@ class Handler(BaseHTTPRequestHandler):
         Raises HungUp if the client closes, Refusal 408 if it pauses for too long, Refusal 500
         if the disk is full.
         """
-        self._invite_body(call)
+        self.invite_body(call)
         arrival = _Arrival(self, body)
         tree = calculate_tree_hash(arrival)  # type: ignore[arg-type]  # it calls read() only
         return Digests(linear=arrival.linear.hexdigest(), tree=tree)
 
-    def _invite_body(self, call: Call) -> None:
+    def invite_body(self, call: Call) -> None:
+        """Tell a client that asks first that its body will be read."""
         if call.headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

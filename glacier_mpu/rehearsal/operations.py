@@ -87,6 +87,16 @@ class Operations:
         if call.operation not in _NEEDS_NO_VAULT:
             self._vault(call)
 
+    def block(self, call: Call) -> int | None:
+        """Which part a call brings, counted from 0. None if it brings none, or a wrong one."""
+        if call.operation != "UploadMultipartPart":
+            return None
+        try:
+            part_size = self._store.uploads.get(call.vault, call.upload_id).part_size
+            return checks.span(call, part_size)[0] // part_size
+        except Refusal:
+            return None
+
     def perform(self, call: Call, receive: Receive) -> Answer:
         """Do the operation of a call that was admitted."""
         if call.operation == "UploadMultipartPart":

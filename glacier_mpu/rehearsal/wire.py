@@ -45,6 +45,7 @@ _OPERATIONS = {
     "POST multipart-uploads item": "CompleteMultipartUpload",
     "DELETE multipart-uploads item": "AbortMultipartUpload",
 }
+OPERATIONS = frozenset(_OPERATIONS.values())
 WITH_BODY = frozenset({"UploadArchive", "UploadMultipartPart"})
 
 

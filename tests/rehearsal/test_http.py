@@ -345,7 +345,7 @@ def test_the_command_says_how_to_use_it_and_ends_cleanly_on(tmp_path: Path, name
         text=True,
     ) as process:
         assert process.stdout is not None
-        greeting = [process.stdout.readline() for _ in range(11)]
+        greeting = [process.stdout.readline() for _ in range(12)]
         process.send_signal(getattr(signal, name))
         rest = process.communicate(timeout=20)
     assert (process.returncode, *rest) == (0, "", "")
@@ -353,6 +353,7 @@ def test_the_command_says_how_to_use_it_and_ends_cleanly_on(tmp_path: Path, name
     endpoint = greeting[0].split()[-1]
     assert f"export AWS_ENDPOINT_URL_GLACIER={endpoint}\n" in greeting
     assert f"# --endpoint-url {endpoint} with each command.\n" in greeting  # for old AWS CLIs
+    assert "# faults:   none\n" in greeting
     assert greeting[-1].startswith("# Ctrl-C ")
     assert f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}\n" in greeting
     assert f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}\n" in greeting

@@ -238,9 +238,9 @@ def part_head(upload: str, clock: Clock, body: bytes, *, first: int = 0, **more:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def served(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A stand-in in a process of its own: its endpoint, and the process to be killed."""
-    command = [sys.executable, "-m", "glacier_mpu.rehearsal", "--dir", str(folder)]
+    command = [sys.executable, "-m", "glacier_mpu.rehearsal", "--dir", str(folder), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
