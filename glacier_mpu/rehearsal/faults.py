@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -51,7 +52,7 @@ class Fault:
 
 
 class FaultyHandler(Handler):
-    """The handler with faults. They act once a call is admitted, so only on valid ones.
+    """The handler with faults. They act on calls that are rightly signed, for a vault that exists.
 
     sending, if a fault sets it, takes the place of `send` for this call.
     """
@@ -103,6 +104,22 @@ def with_faults(faults: Sequence[Fault]) -> type[FaultyHandler]:
 # -- the kinds: each is an Act, called when a call is admitted and before its body is read -------
 
 
+class _InsteadOfSending(ABC):
+    """What lets the work be done, and then does something else than send the answer.
+
+    Called by its name below: `super()` finds no class in a dataclass with slots.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, handler: FaultyHandler, call: Call) -> None:
+        handler.sending = partial(self.send, handler)
+
+    @abstractmethod
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+        """Do it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CutBeforeReading:
     """Reset the connection before the body is read."""
@@ -128,39 +145,30 @@ class CutInBody:
 
 
 @dataclass(frozen=True, slots=True)
-class LoseAnswer:
+class LoseAnswer(_InsteadOfSending):
     """Do the work, and reset the connection instead of answering."""
 
-    def __call__(self, handler: FaultyHandler, call: Call) -> None:
-        handler.sending = partial(self._send, handler)
-
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         handler.reset()
 
 
 @dataclass(frozen=True, slots=True)
-class CutAnswer:
+class CutAnswer(_InsteadOfSending):
     """Do the work, send `percent` of the answer, head and body, and close the connection."""
 
     percent: int = 50
 
-    def __call__(self, handler: FaultyHandler, call: Call) -> None:
-        handler.sending = partial(self._send, handler)
-
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         encoded = handler.encode(answer)
         handler.wfile.write(encoded[: len(encoded) * self.percent // 100])
         handler.close_connection = True
 
 
 @dataclass(frozen=True, slots=True)
-class NeverAnswer:
+class NeverAnswer(_InsteadOfSending):
     """Do the work, and keep the connection open without an answer until the client gives up."""
 
-    def __call__(self, handler: FaultyHandler, call: Call) -> None:
-        handler.sending = partial(self._send, handler)
-
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         handler.connection.settimeout(None)
         with suppress(OSError):
             while handler.connection.recv(MIB):
@@ -170,7 +178,7 @@ class NeverAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
+class Slow(_InsteadOfSending):
     """Wait for so many seconds before the work is done, or after it and before the answer.
 
     The work is done also when the client has given up meanwhile.
@@ -183,33 +191,27 @@ class Slow:
         if self.when == "before":
             handler.pause(self.seconds)
         else:
-            handler.sending = partial(self._send, handler)
+            _InsteadOfSending.__call__(self, handler, call)
 
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         handler.pause(self.seconds)
         Handler.send(handler, call, answer)
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveHashOut:
+class LeaveHashOut(_InsteadOfSending):
     """Answer without the tree hash."""
 
-    def __call__(self, handler: FaultyHandler, call: Call) -> None:
-        handler.sending = partial(self._send, handler)
-
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         kept = {name: text for name, text in answer.headers.items() if not _is_hash(name)}
         Handler.send(handler, call, replace(answer, headers=kept))
 
 
 @dataclass(frozen=True, slots=True)
-class EchoAnotherHash:
+class EchoAnotherHash(_InsteadOfSending):
     """Answer with a tree hash of zeros."""
 
-    def __call__(self, handler: FaultyHandler, call: Call) -> None:
-        handler.sending = partial(self._send, handler)
-
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         changed = {
             name: "0" * 64 if _is_hash(name) else text for name, text in answer.headers.items()
         }
@@ -248,14 +250,14 @@ class RefuseEarly:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerBare:
+class AnswerBare(_InsteadOfSending):
     """Refuse with a status and no body, as a proxy or a load balancer does."""
 
     status: int
 
     def __call__(self, handler: FaultyHandler, call: Call) -> None:
-        handler.sending = partial(self._send, handler)
+        _InsteadOfSending.__call__(self, handler, call)
         raise Refusal(self.status, "", "")
 
-    def _send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
+    def send(self, handler: FaultyHandler, call: Call, answer: Answer) -> None:
         Handler.send(handler, call, Answer(self.status))

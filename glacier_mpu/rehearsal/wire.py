@@ -14,8 +14,8 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 ACCOUNT_ID = "000000000000"
-# mt-aws-glacier refuses keys that have not 20 and 40 characters of AWS's alphabets. They avoid
-# what scanners for leaked secrets look for: AWS's prefixes, and 40 characters without a slash.
+# mt-aws-glacier refuses keys that have not 20 and 40 characters of AWS's alphabets. The first has
+# none of AWS's prefixes, by which scanners for leaked secrets find keys.
 ACCESS_KEY = "REHEARSALONLYKEY0000"
 SECRET_KEY = "rehearsal/only/this/key/opens/nothing/00"  # noqa: S105
 REGION = "us-east-1"

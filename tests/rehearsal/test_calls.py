@@ -281,6 +281,15 @@ def test_a_call_is_refused_if_it_has(
     assert call(server, clock, method, path, headers).said[:2] == said
 
 
+@pytest.mark.parametrize("limit", [1, 50])
+def test_a_page_may_have_1_to_50_uploads_or_parts(
+    server: RehearsalServer, clock: Clock, limit: int
+) -> None:
+    upload = initiate(server, clock)
+    for target in (upload, upload.rpartition("/")[0]):
+        assert call(server, clock, "GET", f"{target}?limit={limit}").status == 200
+
+
 @pytest.mark.parametrize(
     "size", ["0", "10485759", "10485760", "17179869184", "524288", "abc", "+1048576", "1e6", ""]
 )

@@ -234,6 +234,18 @@ def test_the_end_of_the_stand_in_ends_a_call_that_waits(
         assert server._listener._open == {}
 
 
+def test_work_that_still_waits_at_the_end_of_the_stand_in_is_not_done(
+    tmp_path: Path, clock: Clock
+) -> None:
+    fault = Fault("CreateVault", Slow(3600, "before"))
+    with serving(tmp_path, clock, fault) as server, dialled(server) as wire:
+        signed = sign("PUT", "/-/vaults/new", VERSION, at=clock())
+        wire.sendall(head("PUT", "/-/vaults/new", signed))
+        wait_until(lambda: fault.met == 1)
+    with serving(tmp_path, clock) as server:
+        assert server.store.vault("new") is None
+
+
 def test_the_hash_is_left_out_of_the_answer_or_another_one(tmp_path: Path, clock: Clock) -> None:
     faults = [on_parts(LeaveHashOut()), Fault("UploadMultipartPart", EchoAnotherHash(), after=1)]
     with serving(tmp_path, clock, *faults) as server:

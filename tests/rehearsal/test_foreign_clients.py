@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -139,6 +141,34 @@ def test_a_larger_body_is_refused_by_a_call_that_takes_none(
     reply = call(server, clock, "PUT", "/-/vaults/new", {}, MOST + b"x")
     assert reply.said == (400, INVALID, "Invalid Content-Length: 4097")
     assert server.store.vault("new") is None
+
+
+def test_a_larger_body_for_no_known_call_is_refused_as_that(
+    server: RehearsalServer, clock: Clock
+) -> None:
+    reply = call(server, clock, "PUT", f"/-/vaults/{VAULT}/archives", {}, MOST + b"x")
+    assert reply.said == (400, "BadRequest", "The rehearsal knows no such operation.")
+
+
+def test_the_time_of_a_call_is_that_of_its_head_and_not_of_its_small_body(tmp_path: Path) -> None:
+    class Asked(Clock):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = threading.Event()
+
+        def __call__(self) -> datetime:
+            self.asked.set()
+            return super().__call__()
+
+    clock, target = Asked(), "/-/vaults/new"
+    signed = sign("PUT", target, VERSION, at=clock.now, body=BODY)
+    with RehearsalServer(tmp_path, now=clock) as server, dialled(server) as wire:
+        clock.asked.clear()
+        wire.sendall(head("PUT", target, {**signed, "Content-Length": "2"}))
+        assert clock.asked.wait(20)
+        clock.move(hours=1)
+        wire.sendall(BODY)
+        assert wire.recv(13, socket.MSG_WAITALL) == b"HTTP/1.1 201 "
 
 
 def test_a_small_body_that_stalls_gets_408_and_one_that_is_cut_no_answer(
