@@ -10,15 +10,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from glacier_mpu.rehearsal.faults import Fault
 from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.table import TableError, read_faults
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, ACCOUNT_ID, REGION, SECRET_KEY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM. Exit 0, or 2 if the port is taken or the folder unusable."""
+    """Serve until Ctrl-C or SIGTERM.
+
+    Exit 0, or 2 if the port is taken, or the folder or the table of faults unusable.
+    """
     options = _parser().parse_args(arguments)
     try:
-        server = RehearsalServer(options.dir, port=options.port)
+        faults = read_faults(options.faults) if options.faults else []
+    except (OSError, TableError) as error:
+        sys.stderr.write(f"rehearsal: the table of faults cannot be used: {error}\n")
+        return 2
+    try:
+        server = RehearsalServer(options.dir, port=options.port, faults=faults)
     except OSError as error:
         sys.stderr.write(f"rehearsal: cannot serve {options.dir} on port {options.port}: {error}\n")
         return 2
@@ -30,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     with server:
-        sys.stdout.write(_greeting(server))
+        sys.stdout.write(_greeting(server, faults))
         sys.stdout.flush()
         while not stop.wait(0.5):  # on Windows Ctrl-C does not interrupt an endless wait
             pass
@@ -44,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dir", type=Path, required=True, help="folder that keeps the vaults")
     parser.add_argument("--port", type=_port, default=0, help="default: any free one")
+    parser.add_argument("--faults", type=Path, help="table of faults on purpose (see README.md)")
     return parser
 
 
@@ -54,7 +65,7 @@ def _port(text: str) -> int:
     return port
 
 
-def _greeting(server: RehearsalServer) -> str:
+def _greeting(server: RehearsalServer, faults: Sequence[Fault]) -> str:
     """Where the stand-in is and how to use it, as lines that a shell accepts."""
     return "\n".join(
         [
@@ -62,10 +73,13 @@ def _greeting(server: RehearsalServer) -> str:
             f"# account:  {ACCOUNT_ID}",
             f"# region:   {REGION}",
             f"# vaults:   {server.folder}",
+            f"# faults:   {len(faults) or 'none'}",
             f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}",
             f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
             f"export AWS_DEFAULT_REGION={REGION}",
             f"export AWS_ENDPOINT_URL_GLACIER={server.endpoint_url}",
+            "# The AWS CLI reads the last line since 1.29 and 2.13. Give older ones the flag",
+            f"# --endpoint-url {server.endpoint_url} with each command.",
             "# Ctrl-C ends the rehearsal; what is stored stays for the next one.",
             "",
         ]

@@ -10,6 +10,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, HTTPHeaders
@@ -28,7 +29,6 @@ from glacier_mpu.rehearsal.wire import (
 
 API_VERSION = "2012-06-01"
 WINDOW = timedelta(minutes=5)
-EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 _ISO_BASIC = "%Y%m%dT%H%M%SZ"
 _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -67,9 +67,11 @@ class _Verifier(SigV4Auth):
         return request.headers
 
 
-def authenticate(call: Call, *, now: datetime, keys: Keys) -> None:
+def authenticate(call: Call, *, now: datetime, keys: Keys, body: bytes = b"") -> None:
     """Refuse a call for another API version, outside the date window or not signed with `keys`.
 
+    body is what was sent with a call that takes no body. The body of an archive or a part is
+    not needed, because its hash is in a header that must be signed.
     Raises Refusal, in the order version, presence of a signature, date form, window,
     signature. now is the time at which the headers arrived, not the end of the body: the
     service accepts bodies that take an hour.
@@ -79,9 +81,10 @@ def authenticate(call: Call, *, now: datetime, keys: Keys) -> None:
     stamp = _stamp(call)
     _check_window(stamp, now)
     _check_scope(claim, stamp, keys)
-    _check_content_hash(call, claim)
+    _check_content_hash(call, claim, body)
     _check_signed_headers(call, claim)
-    if not hmac.compare_digest(_expected_signature(call, claim, stamp, keys), claim.signature):
+    expected = _expected_signature(call, claim, stamp, keys=keys, body=body)
+    if not hmac.compare_digest(expected, claim.signature):
         raise _bad_signature(
             "The request signature we calculated does not match the signature you provided. "
             "Check your AWS Secret Access Key and signing method. "
@@ -170,7 +173,7 @@ def _unrecognized() -> Refusal:
     )
 
 
-def _check_content_hash(call: Call, claim: _Claim) -> None:
+def _check_content_hash(call: Call, claim: _Claim, body: bytes) -> None:
     """Check x-amz-content-sha256: a hash, and sent and signed where there is a body."""
     value = call.headers.get("x-amz-content-sha256")
     if value is None:
@@ -181,8 +184,8 @@ def _check_content_hash(call: Call, claim: _Claim) -> None:
         raise invalid(f"Invalid x-amz-content-sha256: {value}")
     if call.operation in WITH_BODY and "x-amz-content-sha256" not in claim.signed:
         raise _not_signed("x-amz-content-sha256")
-    if call.operation not in WITH_BODY and value != EMPTY_SHA256:
-        raise wrong_payload_hash(computed=EMPTY_SHA256, expected=value)
+    if call.operation not in WITH_BODY and value != (computed := sha256(body).hexdigest()):
+        raise wrong_payload_hash(computed=computed, expected=value)
 
 
 def wrong_payload_hash(*, computed: str, expected: str) -> Refusal:
@@ -214,12 +217,15 @@ def _not_signed(name: str) -> Refusal:
     return _bad_signature(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
-def _expected_signature(call: Call, claim: _Claim, stamp: datetime, keys: Keys) -> str:
+def _expected_signature(
+    call: Call, claim: _Claim, stamp: datetime, *, keys: Keys, body: bytes
+) -> str:
     """The signature of this call with `keys`, in lower-case hex."""
     request = AWSRequest(
         method=call.method,
         url=f"http://localhost{call.path}",
         headers={name: call.headers[name] for name in claim.signed},
+        data=body,
         params=list(call.query),  # type: ignore[arg-type]  # botocore accepts pairs as well
     )
     request.context["timestamp"] = stamp.strftime(_ISO_BASIC)

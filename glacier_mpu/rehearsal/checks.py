@@ -15,6 +15,7 @@ MIN_PART_SIZE = MIB
 MAX_PART_SIZE = 4096 * MIB
 MAX_PARTS = 10_000
 MAX_DESCRIPTION = 1_024
+_TREE_HASH = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(\*|[0-9]{1,18})")
 
 
@@ -34,14 +35,26 @@ def query(call: Call, name: str) -> str:
     return values[0] if values else ""
 
 
-def limit(call: Call, *, most: int) -> int:
-    """How many items a page may have: 1 to `most`, which is also the default."""
+def tree_hash(call: Call) -> str:
+    """The tree hash of a body that is still to come, in lower-case hex."""
+    text = header(call, "x-amz-sha256-tree-hash")
+    if not _TREE_HASH.fullmatch(text):
+        raise invalid(f"Invalid x-amz-sha256-tree-hash: {text}")
+    return text
+
+
+def limit(call: Call, *, most: int, refuse_more: bool = True) -> int:
+    """How many items a page may have: 1 to `most`, which is also the default.
+
+    refuse_more=False: a larger limit is no error, and means `most`.
+    """
     if all(name != "limit" for name, _ in call.query):
         return most
     text = query(call, "limit")
-    if not DECIMAL.fullmatch(text) or not 1 <= int(text) <= most:
+    wanted = int(text) if DECIMAL.fullmatch(text) else 0
+    if wanted < 1 or (refuse_more and wanted > most):
         raise invalid(f"Invalid limit: {text}. Limit must be between 1 and {most}.")
-    return int(text)
+    return min(wanted, most)
 
 
 def body_size(call: Call) -> int:

@@ -1,19 +1,13 @@
-"""HTTP for the stand-in: the listening socket, and the steps in which each call is answered."""
+"""HTTP for the stand-in: the steps in which each call on a connection is answered."""
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
-import socketserver
 import sqlite3
-import sys
-import threading
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import format_datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -22,11 +16,13 @@ from typing import Any
 
 from botocore.utils import calculate_tree_hash
 
-from glacier_mpu.rehearsal.auth import Keys, authenticate
+from glacier_mpu.rehearsal.auth import authenticate
 from glacier_mpu.rehearsal.files import Incoming
-from glacier_mpu.rehearsal.operations import Digests, Operations
+from glacier_mpu.rehearsal.listener import Listener
+from glacier_mpu.rehearsal.operations import Digests
 from glacier_mpu.rehearsal.wire import (
     MIB,
+    WITH_BODY,
     Answer,
     Call,
     Refusal,
@@ -35,24 +31,8 @@ from glacier_mpu.rehearsal.wire import (
     unavailable,
 )
 
-# The service publishes no timeout. Users report its 408 after 7 s to 571 s.
-IDLE_TIMEOUT_SECONDS = 60.0
 # So much is read of a body of unknown length before the connection is closed.
 _DRAIN_SIZE = 64 * MIB
-_JOIN_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What all calls share: the operations, the clock, the keys with which calls are signed.
-
-    idle_timeout_seconds limits a pause within a body, and between two calls on a connection.
-    """
-
-    operations: Operations
-    now: Callable[[], datetime]
-    keys: Keys
-    idle_timeout_seconds: float
 
 
 class HungUp(ConnectionError):
@@ -63,7 +43,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection. Each call on it goes through the same steps, which tests override.
 
     identify() -> Call          parse the request; refuses nothing
-    admit(call)                 version, date, signature, account, vault; reads no body
+    admit(call)                 version, date, signature, account, vault; reads no body but a
+                                  small one that the call does not take
     perform(call) -> Answer     the operation: its checks, then
       receive(call, body)         read the body from the socket, hash it, write it to a file
     send(call, answer)          write the answer; `encode` makes its bytes
@@ -138,8 +119,18 @@ class Handler(BaseHTTPRequestHandler):
             raise missing("Content-Length")  # this API has no chunked bodies
         if call.body_size is None and "content-length" in call.headers:
             raise Refusal(400, "BadRequest", "Content-Length is not a number.")
-        authenticate(call, now=self.service.now(), keys=self.service.keys)
+        now = self.service.now()
+        body = self._ignored_body(call)
+        authenticate(call, now=now, keys=self.service.keys, body=body)
         self.service.operations.admit(call)
+
+    def _ignored_body(self, call: Call) -> bytes:
+        """What is sent with a call that takes no body. It counts for the signature alone."""
+        self.service.operations.admit_body(call)
+        if call.operation in WITH_BODY or not self.unread:
+            return b""
+        self.invite_body(call)
+        return bytes(self.read_body(self.unread))
 
     def perform(self, call: Call) -> Answer:
         """Do the operation."""
@@ -151,11 +142,32 @@ class Handler(BaseHTTPRequestHandler):
         Raises HungUp if the client closes, Refusal 408 if it pauses for too long, Refusal 500
         if the disk is full.
         """
-        if call.headers.get("expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.invite_body(call)
         arrival = _Arrival(self, body)
         tree = calculate_tree_hash(arrival)  # type: ignore[arg-type]  # it calls read() only
         return Digests(linear=arrival.linear.hexdigest(), tree=tree)
+
+    def invite_body(self, call: Call) -> None:
+        """Tell a client that asks first that its body will be read."""
+        if call.headers.get("expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def read_body(self, size: int) -> memoryview:
+        """The next `size` bytes of the body, or the rest: a view that the next read overwrites.
+
+        Raises HungUp if the client closes, Refusal 408 if it pauses for too long.
+        """
+        piece = self.buffer[: min(size, self.unread)]
+        try:
+            filled = self.rfile.readinto(piece)
+        except TimeoutError:
+            self.unread = 0  # the stream cannot be read after a timeout
+            self.close_connection = True
+            raise Refusal(408, "RequestTimeoutException", "Request timed out.") from None
+        self.unread -= filled
+        if filled < len(piece):
+            raise HungUp
+        return piece
 
     def send(self, call: Call, answer: Answer) -> None:
         """Write the answer. Raises ConnectionError if the client has gone."""
@@ -212,8 +224,7 @@ class _Arrival:
     """The body on the socket as a file that botocore's tree hash can read.
 
     Each read() takes a piece from the socket, adds it to the linear hash and writes it to the
-    file, so that a body is read once. The piece is a view of a buffer that the next read()
-    overwrites.
+    file, so that a body is read once.
     """
 
     def __init__(self, handler: Handler, body: Incoming) -> None:
@@ -222,17 +233,7 @@ class _Arrival:
         self.linear = sha256()
 
     def read(self, size: int) -> memoryview:
-        handler = self._handler
-        piece = handler.buffer[: min(size, handler.unread)]
-        try:
-            filled = handler.rfile.readinto(piece)
-        except TimeoutError:
-            handler.unread = 0  # the stream cannot be read after a timeout
-            handler.close_connection = True
-            raise Refusal(408, "RequestTimeoutException", "Request timed out.") from None
-        handler.unread -= filled
-        if filled < len(piece):
-            raise HungUp
+        piece = self._handler.read_body(size)
         self.linear.update(piece)
         self._body.write(piece)
         return piece
@@ -243,51 +244,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
-
-
-class Listener(socketserver.ThreadingTCPServer):
-    """The listening socket, with a thread and an entry in a list for each connection.
-
-    http.server.HTTPServer is not used because it looks up this machine's name when it starts.
-    """
-
-    # On Windows this option lets a second server take the same port.
-    allow_reuse_address = os.name != "nt"
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, handler: type[Handler], service: Service) -> None:
-        self.service = service
-        self._open: dict[socket.socket, threading.Thread] = {}
-        self._closing = False
-        super().__init__(("127.0.0.1", port), handler)
-
-    def enter(self, connection: socket.socket) -> None:
-        """Add a connection to those that `hang_up` ends."""
-        self._open[connection] = threading.current_thread()
-        if self._closing:
-            _shut(connection)
-
-    def leave(self, connection: socket.socket) -> None:
-        """Remove a connection that ended."""
-        self._open.pop(connection, None)
-
-    def hang_up(self) -> None:
-        """End all connections, and wait for their threads, though not for ever."""
-        self._closing = True
-        threads = list(self._open.items())
-        for connection, _ in threads:
-            _shut(connection)
-        for _, thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(_JOIN_SECONDS)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print errors, except those of a client that hung up."""
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)
-
-
-def _shut(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

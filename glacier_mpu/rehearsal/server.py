@@ -13,13 +13,15 @@ is strict, and the wording is ours. Nothing leaves the machine.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
 from glacier_mpu.rehearsal.auth import Keys
-from glacier_mpu.rehearsal.http import IDLE_TIMEOUT_SECONDS, Handler, Listener, Service
+from glacier_mpu.rehearsal.faults import Fault, with_faults
+from glacier_mpu.rehearsal.http import Handler
+from glacier_mpu.rehearsal.listener import IDLE_TIMEOUT_SECONDS, Listener, Service
 from glacier_mpu.rehearsal.operations import Operations
 from glacier_mpu.rehearsal.records import utc_now
 from glacier_mpu.rehearsal.store import Store
@@ -32,9 +34,9 @@ class RehearsalServer:
     """A strict Glacier on 127.0.0.1 whose vaults live in a folder.
 
     port 0 takes a free one; endpoint_url is known before start(). now is the clock for
-    signatures, expiry and dates. handler may be a subclass that adds faults. A body that pauses
-    for idle_timeout_seconds gets a 408. Raises OSError if the port is taken or the folder is
-    unusable.
+    signatures, expiry and dates. faults happen on purpose; they take the place of handler, which
+    may be a subclass that does other things. A body that pauses for idle_timeout_seconds gets a
+    408. Raises OSError if the port is taken or the folder is unusable.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class RehearsalServer:
         *,
         port: int = 0,
         now: Callable[[], datetime] = utc_now,
+        faults: Sequence[Fault] = (),
         handler: type[Handler] = Handler,
         keys: Keys = _KEYS,
         idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS,
@@ -51,7 +54,7 @@ class RehearsalServer:
         self.store = Store(folder, now=now)
         service = Service(Operations(self.store), now, keys, idle_timeout_seconds)
         try:
-            self._listener = Listener(port, handler, service)
+            self._listener = Listener(port, with_faults(faults) if faults else handler, service)
         except BaseException:
             self.store.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_awss_upload_archive_example_is_accepted_and_another_body_hash_is_not() 
     ],
 )
 def test_a_signature_made_with_another(
-    server: RehearsalServer, clock: Clock, changed: dict[str, str]
+    server: RehearsalServer, clock: Clock, changed: dict[str, Any]
 ) -> None:
     reply = send(server, "GET", TARGET, sign("GET", TARGET, VERSION, at=clock(), **changed))
     assert reply.said[:2] == (403, "InvalidSignatureException")

@@ -37,6 +37,7 @@ from tests.support.wire_client import (
     part_head,
     pattern,
     put_part,
+    read_answer,
     sign,
     stored,
     tree_hash,
@@ -61,14 +62,6 @@ def serving(
 def server(tmp_path: Path, clock: Clock) -> Iterator[RehearsalServer]:
     with serving(tmp_path / "vaults", clock) as server:
         yield server
-
-
-def read_answer(wire: socket.socket) -> tuple[int, bytes]:
-    """Status and body of the next answer, and everything until the server closes."""
-    with closing(wire.makefile("rb")) as stream:
-        text = stream.read()
-    first, _, rest = text.partition(b"\r\n")
-    return int(first.split()[1]), rest.partition(b"\r\n\r\n")[2]
 
 
 # -- bodies ----------------------------------------------------------------------------------
@@ -155,13 +148,6 @@ def test_a_body_needs_one_plain_content_length_and_not(
         status, body = read_answer(wire)
     assert (status, json.loads(body)["code"]) == (400, code)
     assert message in json.loads(body)["message"]
-
-
-def test_a_call_that_takes_no_body_is_refused_with_one(
-    server: RehearsalServer, clock: Clock
-) -> None:
-    reply = call(server, clock, "PUT", "/-/vaults/new", {}, b"body")
-    assert reply.said == (400, "InvalidParameterValueException", "Invalid Content-Length: 4")
 
 
 def test_a_body_that_stalls_gets_408_and_is_not_stored(tmp_path: Path, clock: Clock) -> None:
@@ -359,11 +345,16 @@ def test_the_command_says_how_to_use_it_and_ends_cleanly_on(tmp_path: Path, name
         text=True,
     ) as process:
         assert process.stdout is not None
-        greeting = [process.stdout.readline() for _ in range(9)]
+        greeting = [process.stdout.readline() for _ in range(12)]
         process.send_signal(getattr(signal, name))
         rest = process.communicate(timeout=20)
     assert (process.returncode, *rest) == (0, "", "")
     assert greeting[0].startswith("# endpoint: http://127.0.0.1:")
+    endpoint = greeting[0].split()[-1]
+    assert f"export AWS_ENDPOINT_URL_GLACIER={endpoint}\n" in greeting
+    assert f"# --endpoint-url {endpoint} with each command.\n" in greeting  # for old AWS CLIs
+    assert "# faults:   none\n" in greeting
+    assert greeting[-1].startswith("# Ctrl-C ")
     assert f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}\n" in greeting
     assert f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}\n" in greeting
     assert all(line.startswith(("# ", "export AWS_")) for line in greeting)

@@ -339,12 +339,7 @@ def test_trouble_that_lasts_is_tried_until_it_passes(
 ) -> None:
     source = make_file(3 * MIB + 1)
     folder = tmp_path / "g"
-
-    def outage(handler: FaultyHandler, call: object) -> None:
-        handler.slam()
-        raise ConnectionResetError
-
-    unlucky = Fault(CALLS[call], outage, times=5)
+    unlucky = Fault(CALLS[call], faults.cut_before_reading, times=5)
     with glacier(folder, unlucky) as server:
         end = run(script, server, source, "--blocksize", 1)
         assert end.code == 0, end.err
@@ -422,14 +417,8 @@ def test_the_parallel_script_goes_on_past_a_block_that_fails(
 ) -> None:
     source = make_file(6 * MIB)
     refusal = faults.refuse(400, "InvalidParameterValueException", "not this block")
-
-    def only_blocks_2_and_4(handler: FaultyHandler, call: object) -> None:
-        if handler.headers["Content-Range"].startswith(("bytes 2097152-", "bytes 4194304-")):
-            refusal(handler, call)  # type: ignore[arg-type]
-
-    with glacier(
-        tmp_path / "g", Fault(CALLS["a block"], only_blocks_2_and_4, times=FOREVER)
-    ) as server:
+    two_blocks = Fault(CALLS["a block"], refusal, times=FOREVER, blocks=(2, 4))
+    with glacier(tmp_path / "g", two_blocks) as server:
         end = run("GlacierMPUP.py", server, source, "--blocksize", 1)
         assert end.code == 3, end.err
         assert end.record["failedBlocks"] == [2, 4]

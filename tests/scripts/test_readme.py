@@ -6,11 +6,14 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 import GlacierMPUP
 from glacier_mpu.cli.report import ExitCode, as_record
+from glacier_mpu.rehearsal.table import KINDS, read_faults
 from glacier_mpu.transfer.request import Outcome, Status
 from tests.support.scripts import ROOT
 
@@ -59,6 +62,31 @@ def test_the_permissions_are_valid_json_and_name_what_is_called() -> None:
     called = set(re.findall(r"_client\.((?:\w+_multipart_\w+)|list_parts)", vault))
     actions = {"glacier:" + "".join(word.title() for word in name.split("_")) for name in called}
     assert set(policy["Statement"][0]["Action"]) == actions
+
+
+def test_the_example_of_faults_is_a_table_that_the_stand_in_takes(tmp_path: Path) -> None:
+    example = section("The stand-in").partition("### Faults on purpose")[2].split("```\n")[1]
+    (tmp_path / "table").write_text(example, encoding="utf-8")
+    faults = read_faults(tmp_path / "table")
+    assert [fault.operation for fault in faults] == [
+        "UploadMultipartPart",
+        "CompleteMultipartUpload",
+        "ListParts",
+    ]
+
+
+def test_every_kind_of_fault_is_in_the_table_with_its_members() -> None:
+    cells = re.findall(r"^\| `([a-z-]+)` \|.*\|(.*)\|$", section("The stand-in"), re.MULTILINE)
+    told = {kind: set(re.findall(r"`(\w+)`", own)) - {"before", "after"} for kind, own in cells}
+    told["refuse-early"] = told["refuse"]  # "the same"
+    assert told == {name: {f.name for f in fields(kind)} for name, kind in KINDS.items()}
+
+
+def test_the_readme_and_the_greeting_name_the_same_aws_clis() -> None:
+    greeting = (ROOT / "glacier_mpu" / "rehearsal" / "__main__.py").read_text(encoding="utf-8")
+    assert "since 1.29 and 2.13" in greeting
+    assert "older\nthan 1.29 or 2.13" in section("The stand-in")
+    assert "--endpoint-url" in section("The stand-in")
 
 
 @pytest.mark.parametrize("name", ["tests", "rehearsal"])

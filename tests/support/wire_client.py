@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
@@ -93,6 +93,7 @@ def sign(
     headers: Mapping[str, str],
     *,
     at: datetime,
+    body: bytes = b"",
     access_key: str = ACCESS_KEY,
     secret_key: str = SECRET_KEY,
     region: str = REGION,
@@ -101,12 +102,12 @@ def sign(
     """`headers` with a date and the signature of everything in them.
 
     botocore's signer, at the time that the test says. The payload hash is the header's, or that
-    of nothing: a body is never needed.
+    of `body`.
     """
     stamp = at.strftime("%Y%m%dT%H%M%SZ")
     dated = {"x-amz-date": stamp, **headers}
     host = dated.get("Host", "127.0.0.1")
-    request = AWSRequest(method, f"http://{host}{target}", headers=dated)
+    request = AWSRequest(method, f"http://{host}{target}", headers=dated, data=body)
     request.context["timestamp"] = stamp
     signer = SigV4Auth(Credentials(access_key, secret_key), service, region)
     to_sign = signer.string_to_sign(request, signer.canonical_request(request))
@@ -153,7 +154,7 @@ def call(
     length: str | None = "",
 ) -> Reply:
     """One request, rightly signed at the clock's time."""
-    signed = sign(method, target, {**VERSION, **(headers or {})}, at=clock())
+    signed = sign(method, target, {**VERSION, **(headers or {})}, at=clock(), body=body)
     return send(server, method, target, signed, body, length=length)
 
 
@@ -219,6 +220,14 @@ def head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+def read_answer(wire: socket.socket) -> tuple[int, bytes]:
+    """Status and body of the next answer, and everything until the server closes."""
+    with closing(wire.makefile("rb")) as stream:
+        text = stream.read()
+    first, _, rest = text.partition(b"\r\n")
+    return int(first.split()[1]), rest.partition(b"\r\n\r\n")[2]
+
+
 def part_head(upload: str, clock: Clock, body: bytes, *, first: int = 0, **more: str) -> bytes:
     """The head of a right part whose body is still to come."""
     text = f"bytes {first}-{first + len(body) - 1}/*"
@@ -229,9 +238,9 @@ def part_head(upload: str, clock: Clock, body: bytes, *, first: int = 0, **more:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def served(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A stand-in in a process of its own: its endpoint, and the process to be killed."""
-    command = [sys.executable, "-m", "glacier_mpu.rehearsal", "--dir", str(folder)]
+    command = [sys.executable, "-m", "glacier_mpu.rehearsal", "--dir", str(folder), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
