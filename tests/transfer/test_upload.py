@@ -79,7 +79,7 @@ def test_a_file_that_is_gone_at_the_start_is_not_called_a_fault_of_the_program(
     source = inspect(str(path))
     path.unlink()
     outcome = carry_out(server, source, resume=resume)
-    assert isinstance(outcome.error, SourceChanged)
+    assert isinstance(outcome.error, SourceUnreadable)
 
 
 def test_the_watcher_hears_of_every_byte_and_every_block(
