@@ -75,6 +75,8 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
         digest = _digest(task, context)
         if task.stored is None:
             _send(task, digest, context)
+        else:
+            task.source.check_unchanged()
         proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
         context.slots.leave(task.place)
@@ -95,23 +97,33 @@ def _digest(task: BlockTask, context: Context) -> Digest:
 
 
 def _send(task: BlockTask, digest: Digest, context: Context) -> None:
-    with (
-        context.slots.turn(task.place),
-        task.source.open(
-            task.block,
-            linear_hash=digest.linear,
-            stop=context.stop,
-            on_move=context.meter.moved,
-            allow=context.allow,
-        ) as body,
-    ):
+    with context.slots.turn(task.place):
         try:
-            context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
+            # Not before the wait for the slot, in which the file may change, too.
+            task.source.check_unchanged()
+            _send_body(task, digest, context)
         except UploadError as error:
             if context.ends_run(error):
                 context.slots.close()  # before the next block takes over this one's slot
-            with suppress(OSError):
+            raise
+
+
+def _send_body(task: BlockTask, digest: Digest, context: Context) -> None:
+    with task.source.open(
+        task.block,
+        linear_hash=digest.linear,
+        stop=context.stop,
+        on_move=context.meter.moved,
+        allow=context.allow,
+    ) as body:
+        try:
+            context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
+        except UploadError as error:
+            with suppress(SourceUnreadable):
                 body.seek(0)  # what was sent of it does not count
+            if isinstance(error, HashMismatch):
+                with suppress(SourceUnreadable):
+                    task.source.check_unchanged()  # which names what differs
             raise
 
 
@@ -185,17 +197,6 @@ class Blocks:
         if task.stored is not None:
             self.bytes_skipped += done.block.size
 
-    def note_failed(self, task: BlockTask, error: UploadError) -> UploadError:
-        """Note and return why the block failed, which may be that the file changed or is gone."""
-        number = task.block.number
-        if isinstance(error, HashMismatch | SourceUnreadable):
-            try:
-                self.source.check_unchanged()
-            except UploadError as change:
-                error = change
-        self.failed[number] = error
-        return error
-
 
 class Sender:
     """Takes blocks of one upload through their tasks, and tells the watcher how each ends."""
@@ -256,7 +257,7 @@ class Sender:
             sent = task.stored is None
             self._watcher.hear(BlockSent(task.block) if sent else BlockMatches(task.block))
         elif isinstance(error, UploadError):
-            error = self._blocks.note_failed(task, error)
+            self._blocks.failed[task.block.number] = error
             self._watcher.hear(BlockFailed(task.block, error, compared=task.stored is not None))
             if self._context.ends_run(error) and self._ending_error is None:
                 self._ending_error = error

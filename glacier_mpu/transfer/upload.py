@@ -125,7 +125,8 @@ class _Run:
         blocks.raise_failure()
         if request.finish:
             self._check_the_rest(blocks, sender)
-        request.source.check_unchanged()
+        # Not in this thread, which hears signals: a look at a drive that hangs may take for ever.
+        self._aside(request.source.check_unchanged)
         if not request.finish:
             return self._outcome(Status.STORED)
         return self._outcome(Status.COMPLETED, archive=self._complete(blocks))
