@@ -10,6 +10,7 @@ from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.events import Meter, Watcher
 from glacier_mpu.transfer.pacing import MOST_SLOTS, Throttle, Tuner
+from glacier_mpu.transfer.readers import Readers
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.transfer.workers import Gate, cores
 from glacier_mpu.vault.calls import Vault
@@ -23,6 +24,7 @@ class Context:
 
     vault       calls the service
     reading     gate for reading a block and hashing it
+    readers     chooses how many it lets in
     slots       gate for sending
     most_slots  how many slots there may ever be
     tuner       chooses the number of slots, or None
@@ -34,6 +36,7 @@ class Context:
 
     vault: Vault
     reading: Gate
+    readers: Readers
     slots: Gate
     most_slots: int
     tuner: Tuner | None
@@ -47,10 +50,15 @@ class Context:
         return error.every_block_alike or not self.keep_going
 
     def tune(self) -> None:
-        """Let the tuner look at the rate. Must be called several times a second, in one thread."""
+        """Let the tuners look at the rates. Call it several times a second, in one thread."""
+        self.tune_reading()
         if self.tuner is not None:
             moved = self.meter.bytes_sent
             self.slots.resize(self.tuner.tick(busy=self.slots.busy, moved=moved))
+
+    def tune_reading(self) -> None:
+        """Do the same where nothing is sent."""
+        self.readers.tick(self.meter.bytes_read)
 
 
 @contextmanager
@@ -71,10 +79,12 @@ def opened_context(
         if tuner is not None and retry.error.slows_down:
             tuner.slow_down()
 
+    reading = Gate(cores(), stop=stop)
     vault = Vault(address, connections=most_slots + 1, stop=stop, on_retry=on_retry, waits=waits)
     context = Context(
         vault=vault,
-        reading=Gate(cores(), stop=stop),
+        reading=reading,
+        readers=Readers(reading, most=reading.count),
         slots=Gate(tuner.slots if tuner else most_slots, stop=stop),
         most_slots=most_slots,
         tuner=tuner,

@@ -86,10 +86,17 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
 
 def _digest(task: BlockTask, context: Context) -> Digest:
     comparing = task.stored is not None
-    on_read = context.meter.compared if comparing else lambda _: None
+    compared = context.meter.compared if comparing else lambda _: None
     if task.digest is not None:
-        on_read(task.block.size)
+        compared(task.block.size)
         return task.digest
+
+    def on_read(size: int) -> None:
+        context.meter.read(size)
+        compared(size)
+        # Blocks to be sent come first: reading a large one to compare it takes half a minute.
+        context.reading.give_way(task.place)
+
     # Once the slots are closed, a block that can only be sent need not be read to its end.
     stop = context.stop if comparing else context.slots.stop
     with context.reading.turn(task.place):
@@ -225,8 +232,11 @@ class Sender:
         if not (to_send or to_compare):
             return
         self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
+        comparing = {task.block.number for task in to_compare}
+        self._context.readers.begin(lambda: len(comparing))
 
         def finished(task: BlockTask, future: Future[BlockDone]) -> bool:
+            comparing.discard(task.block.number)
             digest = self._finished(task, future)
             if digest is not None and task.stored is not None:
                 self._watcher.hear(BlockDiffers(task.block, task.stored, digest.tree, may_send))

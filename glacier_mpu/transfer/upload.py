@@ -19,6 +19,7 @@ from glacier_mpu.errors import (
     UploadError,
 )
 from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
@@ -80,6 +81,7 @@ def _threads(context: Context) -> BlockWorkers:
         slots=context.slots,
         reading=context.reading,
         most_slots=context.most_slots,
+        most_readers=context.reading.count,
     )
 
 
@@ -116,6 +118,8 @@ class _Run:
     def _steps(self) -> Outcome:
         request, stop, hear = self.request, self.context.stop, self.watcher.hear
         opened = self._aside(lambda: open_upload(request, self.vault, stop=stop, hear=hear))
+        path = request.source.path
+        self.context.readers.rotating = self._aside(lambda: is_rotating(path))
         blocks = self._into(opened)
         sender = Sender(blocks, workers=self.workers, context=self.context)
         asked = blocks.plan.selection(request.first, request.last)
@@ -161,7 +165,7 @@ class _Run:
             return
         listing = self._aside(lambda: self.vault.list_parts(blocks.upload_id))
         blocks.stored = {**blocks.stored, **stored_blocks(listing, blocks.plan)}
-        sender.run(rest, may_send=False, tick=self._tick)
+        sender.run(rest, may_send=False, tick=self._tick_and_tune_reading)
         blocks.raise_failure()
         lacks = {
             "not stored": blocks.missing(rest),
@@ -248,6 +252,10 @@ class _Run:
     def _tick_and_tune(self) -> None:
         self._tick()
         self.context.tune()
+
+    def _tick_and_tune_reading(self) -> None:
+        self._tick()
+        self.context.tune_reading()
 
     def _tick(self) -> None:
         self.context.stop.check()

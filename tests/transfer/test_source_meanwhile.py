@@ -15,6 +15,7 @@ import pytest
 from glacier_mpu.errors import SourceChanged
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
+from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.stop import Stop
 from glacier_mpu.transfer.events import BlockDiffers, BlockMatches, Event
@@ -197,9 +198,11 @@ def test_the_callers_thread_which_hears_signals_never_looks_at_the_file(
 
     for name in ("digest", "open", "release", "check_unchanged"):
         monkeypatch.setattr(FileSource, name, watched(name, getattr(FileSource, name)))
+    in_the_upload = "glacier_mpu.transfer.upload.is_rotating"
+    monkeypatch.setattr(in_the_upload, watched("is_rotating", is_rotating))
     outcome = carry_out(server, source, upload_id=first.upload_id)
     assert outcome.status is Status.COMPLETED
-    assert looks == {"digest", "open", "release", "check_unchanged"}
+    assert looks == {"digest", "open", "release", "check_unchanged", "is_rotating"}
 
 
 # -- a block that is stored leaves the page cache
