@@ -6,7 +6,7 @@ import pytest
 
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.stop import Stop
-from glacier_mpu.transfer.readers import Readers
+from glacier_mpu.transfer.readers import Readers, Trial
 from glacier_mpu.transfer.workers import TICK_SECONDS, Gate
 from tests.support.kit import Clock
 
@@ -93,6 +93,14 @@ def test_memory_is_told_within_a_second() -> None:
     assert Drive(800, 6000).begin().passes(0.8).gate.count == CORES
 
 
+def test_a_burst_at_the_beginning_is_left_out() -> None:
+    """What was read ahead, or by a thread that began before the number was changed."""
+    trial = Trial(1000.0)
+    assert trial.rate(1000.0, 0) is None
+    assert trial.rate(1000.2, 900 * MIB) is None
+    assert trial.rate(1001.2, 1100 * MIB) == pytest.approx(200 * MIB)
+
+
 def test_what_was_read_before_counts_for_nothing() -> None:
     assert Drive(150, 40, read=10**12).begin().passes(20).gate.count == 1
 
@@ -127,12 +135,16 @@ def test_once_nothing_is_left_to_compare_all_cores_hash_what_is_sent(when: str) 
     assert drive.passes(60).gate.count == CORES
 
 
-def test_a_measurement_that_was_not_ended_is_made_in_the_next_pass_and_then_no_more() -> None:
-    drive = Drive(150, 40).begin().passes(0.6)
+@pytest.mark.parametrize("seconds", [0.6, 2.4], ids=["one is measured", "all are measured"])
+def test_a_measurement_that_was_not_ended_is_made_in_the_next_pass_and_then_no_more(
+    seconds: float,
+) -> None:
+    drive = Drive(150, 40).begin().passes(seconds)
     drive.left = 0
     drive.passes(5)
     drive.left = 100
     assert drive.begin().gate.count == 1
+    assert drive.passes(0.6).gate.count == 1
     assert drive.passes(20).gate.count == 1
     seen = list(drive.seen)
     assert seen == [1, CORES, 1, CORES, 1]

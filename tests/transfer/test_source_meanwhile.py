@@ -18,7 +18,7 @@ from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.stop import Stop
-from glacier_mpu.transfer.events import BlockDiffers, BlockMatches, Event
+from glacier_mpu.transfer.events import BlockDiffers, BlockFailed, BlockMatches, Event
 from glacier_mpu.transfer.request import Status
 from glacier_mpu.transfer.workers import Gate
 from glacier_mpu.vault.calls import Vault
@@ -130,8 +130,10 @@ def test_a_damaged_block_of_a_file_that_changed_says_that_it_changed_and_no_othe
         raise HashMismatch("other bytes")
 
     monkeypatch.setattr(Vault, "send_block", send)
-    outcome = carry_out(server, source, block_size=MIB, keep_going=True)
+    notes = Notes()
+    outcome = carry_out(server, source, watcher=notes, block_size=MIB, keep_going=True)
     assert isinstance(outcome.error, SourceChanged)
+    assert [type(event.error) for event in notes.of(BlockFailed)] == [SourceChanged]
     assert sent == [0]
 
 
