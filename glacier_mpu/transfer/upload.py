@@ -118,9 +118,9 @@ class _Run:
     def _steps(self) -> Outcome:
         request, stop, hear = self.request, self.context.stop, self.watcher.hear
         opened = self._aside(lambda: open_upload(request, self.vault, stop=stop, hear=hear))
+        blocks = self._into(opened)
         path = request.source.path
         self.context.readers.rotating = self._aside(lambda: is_rotating(path))
-        blocks = self._into(opened)
         sender = Sender(blocks, workers=self.workers, context=self.context)
         asked = blocks.plan.selection(request.first, request.last)
         if not opened.is_new:

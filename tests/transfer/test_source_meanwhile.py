@@ -18,7 +18,7 @@ from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.stop import Stop
-from glacier_mpu.transfer.events import BlockDiffers, BlockFailed, BlockMatches, Event
+from glacier_mpu.transfer.events import BlockDiffers, BlockFailed, BlockMatches, Event, UploadOpened
 from glacier_mpu.transfer.request import Status
 from glacier_mpu.transfer.workers import Gate
 from glacier_mpu.vault.calls import Vault
@@ -154,8 +154,16 @@ def test_a_damaged_block_of_a_file_that_is_gone_by_then_is_still_called_damaged(
 # -- its drive hangs
 
 
-def test_a_drive_that_hangs_holds_up_neither_the_display_nor_a_stop(
-    server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "where",
+    [
+        "glacier_mpu.source.file.FileSource.digest",
+        "glacier_mpu.source.file.FileSource.check_unchanged",
+        "glacier_mpu.transfer.upload.is_rotating",
+    ],
+)
+def test_a_drive_that_hangs_holds_up_neither_the_display_nor_a_stop_nor_the_uploads_id(
+    server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     stop, back = Stop(), threading.Event()
 
@@ -170,13 +178,12 @@ def test_a_drive_that_hangs_holds_up_neither_the_display_nor_a_stop(
     def hang(*_: Any, **__: Any) -> None:
         back.wait(60)
 
-    monkeypatch.setattr(FileSource, "digest", hang)
-    monkeypatch.setattr(FileSource, "check_unchanged", hang)
+    monkeypatch.setattr(where, hang)
     try:
         watcher = StopsAtTheThirdTick()
         outcome = carry_out(server, make_file(3 * MIB), watcher=watcher, stop=stop)
         assert outcome.status is Status.OPEN
-        assert not back.is_set()
+        assert [event.upload_id for event in watcher.of(UploadOpened)] == [outcome.upload_id]
     finally:
         back.set()
 
