@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from typing import Protocol
 
@@ -40,13 +41,19 @@ class Source(Protocol):
         on_move: Callable[[int], None],
         allow: Callable[[int], int],
     ) -> BlockBody:
-        """Return the block as a request body. Raises SourceUnreadable."""
+        """Return the block as a request body. Raises SourceUnreadable, SourceChanged."""
 
     def release(self, block: Block) -> None:
-        """Free what is held of a block that is stored now: nobody will read it again."""
+        """Free what is held of a block that is stored now: nobody will read it again.
+
+        Raises nothing: the block is stored, whatever becomes of the source.
+        """
 
     def check_unchanged(self) -> None:
-        """Raise SourceChanged, naming what differs, if it is not what the run began with."""
+        """Raise SourceChanged, naming what differs, if it is not what the run began with.
+
+        Raises SourceUnreadable if it cannot be looked at.
+        """
 
 
 class BlockBody:
@@ -83,10 +90,10 @@ class BlockBody:
         self._clock = clock
         self._position = 0
         try:
-            file.seek(block.offset)
-        except OSError as error:
-            file.close()
-            raise unreadable(name, block, error) from error
+            self._seek(0)
+        except SourceUnreadable:
+            self.close()
+            raise
 
     def __len__(self) -> int:
         return self._block.size
@@ -102,10 +109,13 @@ class BlockBody:
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position in the block, and tell `on_move` the difference."""
+        """Go to a position in the block, and tell `on_move` the difference.
+
+        Raises SourceUnreadable.
+        """
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self)}[whence]
         position = min(max(base + offset, 0), len(self))
-        self._file.seek(self._block.offset + position)
+        self._seek(position)
         self._arrive(position)
         return position
 
@@ -126,14 +136,24 @@ class BlockBody:
         except OSError as error:
             raise unreadable(self._name, self._block, error) from error
         if not data:
-            raise ends_early(self._name, self._block)
+            raise ends_early(self._file, self._name, self._block)
         self.moved_at = self._clock()
         self._arrive(self._position + len(data))
         return data
 
     def close(self) -> None:
-        """Close the handle. Safe to repeat."""
-        self._file.close()
+        """Close the handle. Safe to repeat.
+
+        It was only read, so an error of a drive that is gone says nothing of what was sent.
+        """
+        with suppress(OSError):
+            self._file.close()
+
+    def _seek(self, position: int) -> None:
+        try:
+            self._file.seek(self._block.offset + position)
+        except OSError as error:
+            raise unreadable(self._name, self._block, error) from error
 
     def _arrive(self, position: int) -> None:
         if position != self._position:
@@ -150,8 +170,20 @@ def unreadable(name: str, block: Block, error: OSError) -> SourceUnreadable:
     )
 
 
-def ends_early(name: str, block: Block) -> SourceChanged:
-    """Return the error for a source that ends before the block does."""
+def ends_early(file: FileIO, name: str, block: Block) -> SourceUnreadable | SourceChanged:
+    """Return the error for a reading that ended before the block did.
+
+    The file has changed only if it is shorter now: a drive that is failing ends readings, too.
+    """
+    try:
+        size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        return unreadable(name, block, error)
+    if size > block.last_byte:
+        return SourceUnreadable(
+            f"cannot read block {block.number} of {name!r} to its end at byte {block.last_byte}, "
+            f"though the file has {size} bytes"
+        )
     return SourceChanged(
         f"{name!r} has become shorter: it ends before byte {block.last_byte}, "
         f"the last of block {block.number}"

@@ -60,7 +60,7 @@ class FileSource:
         return self.path
 
     def reopen(self) -> FileIO:
-        """Open the file for reading. Raises SourceUnreadable, SourceChanged (it is gone)."""
+        """Open the file for reading. Raises SourceUnreadable, SourceChanged (it is another)."""
         try:
             return open(self.path, "rb", buffering=0)
         except OSError as error:
@@ -70,10 +70,10 @@ class FileSource:
     def digest(self, block: Block, *, stop: Stop, on_read: Callable[[int], None]) -> Digest:
         """Read the block once and return both its hashes. Constant memory: one leaf at a time.
 
-        Raises SourceUnreadable, SourceChanged (the file ends early), Stopped.
+        Raises SourceUnreadable, SourceChanged (the file ends early, or is another), Stopped.
         """
         try:
-            with open(self.path, "rb", buffering=0) as file:
+            with self._opened(block) as file:
                 file.seek(block.offset)
                 _read_ahead(file, block)
                 return digest(self._leaves(file, block, stop=stop, on_read=on_read))
@@ -89,13 +89,9 @@ class FileSource:
         on_move: Callable[[int], None],
         allow: Callable[[int], int],
     ) -> BlockBody:
-        """Return the block as a request body. Raises SourceUnreadable."""
-        try:
-            file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - the body closes it
-        except OSError as error:
-            raise unreadable(self.path, block, error) from error
+        """Return the block as a request body. Raises SourceUnreadable, SourceChanged."""
         return BlockBody(
-            file,
+            self._opened(block),
             block,
             name=self.path,
             linear_hash=linear_hash,
@@ -112,11 +108,15 @@ class FileSource:
             os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)
 
     def check_unchanged(self) -> None:
-        """Raise SourceChanged, naming what differs, if the file is no longer the inspected one."""
+        """Raise SourceChanged, naming what differs, if the file is no longer the inspected one.
+
+        Raises SourceUnreadable if there is nothing to look at: a drive that is gone may come back,
+        and whether the file on it is the same can be told only then.
+        """
         try:
             now = _source(self.path, os.stat(self.path))
         except OSError as error:
-            raise SourceChanged(f"{self.path!r} is gone: {reason(error)}") from error
+            raise SourceUnreadable(f"cannot look at {self.path!r}: {reason(error)}") from error
         changes = [
             f"its {name} was {say(before)}, now {say(after)}"
             for name, before, after, say in (
@@ -128,6 +128,15 @@ class FileSource:
         ]
         if changes:
             raise SourceChanged(f"{self.path!r} changed during the run: {'; '.join(changes)}")
+
+    def _opened(self, block: Block) -> FileIO:
+        """Open the file for this block. Raises SourceUnreadable, or SourceChanged for another."""
+        try:
+            return open(self.path, "rb", buffering=0)
+        except OSError as error:
+            with suppress(SourceUnreadable):
+                self.check_unchanged()
+            raise unreadable(self.path, block, error) from error
 
     def _leaves(
         self, file: FileIO, block: Block, *, stop: Stop, on_read: Callable[[int], None]
@@ -141,7 +150,7 @@ class FileSource:
             while filled < len(leaf):
                 count = file.readinto(leaf[filled:])
                 if not count:
-                    raise ends_early(self.path, block)
+                    raise ends_early(file, self.path, block)
                 filled += count
             on_read(filled)
             yield leaf

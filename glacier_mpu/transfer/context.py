@@ -10,6 +10,7 @@ from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.events import Meter, Watcher
 from glacier_mpu.transfer.pacing import MOST_SLOTS, Throttle, Tuner
+from glacier_mpu.transfer.readers import Readers
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.transfer.workers import Gate, cores
 from glacier_mpu.vault.calls import Vault
@@ -25,6 +26,7 @@ class Context:
     vault       calls the service
     reads       repeats what failed because the source could not be read
     reading     gate for reading a block and hashing it
+    readers     chooses how many it lets in
     slots       gate for sending
     most_slots  how many slots there may ever be
     tuner       chooses the number of slots, or None
@@ -37,6 +39,7 @@ class Context:
     vault: Vault
     reads: Retries
     reading: Gate
+    readers: Readers
     slots: Gate
     most_slots: int
     tuner: Tuner | None
@@ -55,10 +58,15 @@ class Context:
         self.reads.line.look()
 
     def tune(self) -> None:
-        """Let the tuner look at the rate. Must be called several times a second, in one thread."""
+        """Let the tuners look at the rates. Call it several times a second, in one thread."""
+        self.tune_reading()
         if self.tuner is not None:
             moved = self.meter.bytes_sent
             self.slots.resize(self.tuner.tick(busy=self.slots.busy, moved=moved))
+
+    def tune_reading(self) -> None:
+        """Do the same where nothing is sent."""
+        self.readers.tick(self.meter.bytes_read)
 
 
 @contextmanager
@@ -83,11 +91,13 @@ def opened_context(
         if tuner is not None and slows_down:
             tuner.slow_down()
 
+    reading = Gate(cores(), stop=stop)
     vault = Vault(address, connections=most_slots + 1, stop=stop, hear=hear, waits=waits)
     context = Context(
         vault=vault,
         reads=Retries.of(SourceUnreadable, waits=waits, stop=stop, hear=hear),
-        reading=Gate(cores(), stop=stop),
+        reading=reading,
+        readers=Readers(reading, most=reading.count),
         slots=Gate(tuner.slots if tuner else most_slots, stop=stop),
         most_slots=most_slots,
         tuner=tuner,

@@ -201,11 +201,13 @@ class Meter:
     """Counts bytes and retries of one run, and tells its watcher. Safe to use from any thread.
 
     bytes_sent  all that was sent, what had to be sent again included
+    bytes_read  all that was read to be hashed, for comparing and for sending
     retries     tries that failed and were followed by another
     """
 
     watcher: Watcher
     bytes_sent: int = 0
+    bytes_read: int = 0
     retries: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -214,6 +216,11 @@ class Meter:
         with self._lock:
             self.bytes_sent += max(0, size)
         self.watcher.moved(size)
+
+    def read(self, size: int) -> None:
+        """Count bytes read to be hashed."""
+        with self._lock:
+            self.bytes_read += size
 
     def compared(self, size: int) -> None:
         """Pass on that bytes of a stored block were read."""

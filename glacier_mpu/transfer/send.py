@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block, Plan
-from glacier_mpu.source.body import BlockBody, Source
+from glacier_mpu.source.body import Source
 from glacier_mpu.source.treehash import Digest, combine
 from glacier_mpu.stop import Stopped
 from glacier_mpu.transfer.context import Context
@@ -72,14 +72,22 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
     Raises the UploadError for which the block failed, or Stopped.
     """
     try:
-        digest = task.digest or _read(task, context)
+        digest = _known(task, context) or _read(task, context)
         if task.stored is None:
             digest = _send_as_it_is(task, digest, context)
+        else:
+            _check_unchanged(task, context)
         proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
         context.slots.leave(task.place)
     task.source.release(task.block)
     return BlockDone(task.block, digest, proven)
+
+
+def _known(task: BlockTask, context: Context) -> Digest | None:
+    if task.digest is not None and task.stored is not None:
+        context.meter.compared(task.block.size)
+    return task.digest
 
 
 class _Reach:
@@ -105,20 +113,31 @@ def _read(task: BlockTask, context: Context) -> Digest:
     # Once the slots are closed, a block that can only be sent need not be read to its end.
     stop = context.stop if comparing else context.slots.stop
 
-    def on_read(size: int) -> None:
+    def count(size: int) -> None:
         reach.moved(size)
         if comparing:
             context.meter.compared(size)
+
+    def on_read(size: int) -> None:
+        count(size)
+        context.meter.read(size)
+        # Blocks to be sent come first: reading a large one to compare it takes half a minute.
+        context.reading.give_way(task.place)
 
     def attempt() -> Digest:
         with context.reading.turn(task.place):
             try:
                 return task.source.digest(task.block, stop=stop, on_read=on_read)
             except SourceUnreadable:
-                on_read(-reach.position)
+                count(-reach.position)
                 raise
 
     return context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
+
+
+def _check_unchanged(task: BlockTask, context: Context) -> None:
+    """Look at the file once more, after a block was compared. Retried like reading."""
+    context.reads.call("read_block", task.source.check_unchanged, block=task.block.number)
 
 
 def _send_as_it_is(task: BlockTask, digest: Digest, context: Context) -> Digest:
@@ -131,15 +150,22 @@ def _send_as_it_is(task: BlockTask, digest: Digest, context: Context) -> Digest:
     """
     try:
         _send(task, digest, context)
-    except HashMismatch:
-        task.source.check_unchanged()
-        again = _read(task, context)
+        return digest
+    except HashMismatch as mismatch:
+        again = _read_again(task, context, mismatch)
         if again == digest:
             raise
-        if task.digest is None:
-            raise _other_bytes(task) from None
-        return _send_as_it_is(replace(task, digest=None), again, context)
-    return digest
+    if task.digest is None:
+        raise _other_bytes(task)
+    return _send_as_it_is(replace(task, digest=None), again, context)
+
+
+def _read_again(task: BlockTask, context: Context, mismatch: HashMismatch) -> Digest:
+    try:
+        task.source.check_unchanged()  # which names what differs
+        return _read(task, context)
+    except SourceUnreadable:
+        raise mismatch from None
 
 
 def _other_bytes(task: BlockTask) -> SourceChanged:
@@ -159,30 +185,35 @@ def _send(task: BlockTask, digest: Digest, context: Context) -> None:
         context.meter.moved(size)
 
     def attempt() -> None:
-        with (
-            context.slots.turn(task.place),
-            task.source.open(
-                task.block,
-                linear_hash=digest.linear,
-                stop=context.stop,
-                on_move=on_move,
-                allow=context.allow,
-            ) as body,
-        ):
-            _send_body(task, digest, body, context)
+        with context.slots.turn(task.place):
+            try:
+                # Not before the wait for the slot, in which the file may change, too.
+                task.source.check_unchanged()
+                _send_body(task, digest, context, on_move=on_move)
+            except UploadError as error:
+                if context.ends_run(error) and not isinstance(error, SourceUnreadable):
+                    context.slots.close()  # before the next block takes over this one's slot
+                raise
 
     context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
 
 
-def _send_body(task: BlockTask, digest: Digest, body: BlockBody, context: Context) -> None:
-    try:
-        context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
-    except UploadError as error:
-        if context.ends_run(error) and not isinstance(error, SourceUnreadable):
-            context.slots.close()  # before the next block takes over this one's slot
-        with suppress(OSError, SourceUnreadable):
-            body.seek(0)  # what was sent of it does not count
-        raise
+def _send_body(
+    task: BlockTask, digest: Digest, context: Context, *, on_move: Callable[[int], None]
+) -> None:
+    with task.source.open(
+        task.block,
+        linear_hash=digest.linear,
+        stop=context.stop,
+        on_move=on_move,
+        allow=context.allow,
+    ) as body:
+        try:
+            context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
+        except UploadError:
+            with suppress(SourceUnreadable):
+                body.seek(0)  # what was sent of it does not count
+            raise
 
 
 @dataclass(slots=True, kw_only=True)
@@ -255,23 +286,6 @@ class Blocks:
         if task.stored is not None:
             self.bytes_skipped += done.block.size
 
-    def note_failed(self, task: BlockTask, error: UploadError) -> UploadError:
-        """Note and return why the block failed, which may be that the file changed.
-
-        What every block would meet alike, on this side of the line, is no failure of this one.
-        """
-        number = task.block.number
-        if isinstance(error, HashMismatch | SourceUnreadable):
-            try:
-                self.source.check_unchanged()
-            except SourceChanged as change:
-                error = change
-            except SourceUnreadable:
-                pass  # which it may say itself
-        if not (error.every_block_alike and error.keeps_upload):
-            self.failed[number] = error
-        return error
-
     def failed_in_passing(self) -> list[int]:
         """Return the failed blocks that may not fail when they are tried once more."""
         return [number for number, error in self.failed.items() if error.max_tries == 0]
@@ -304,8 +318,11 @@ class Sender:
         if not (to_send or to_compare):
             return
         self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
+        comparing = {task.block.number for task in to_compare}
+        self._context.readers.begin(lambda: len(comparing))
 
         def finished(task: BlockTask, future: Future[BlockDone]) -> bool:
+            comparing.discard(task.block.number)
             digest = self._finished(task, future)
             if digest is not None and task.stored is not None:
                 self._watcher.hear(BlockDiffers(task.block, task.stored, digest.tree, may_send))
@@ -336,8 +353,9 @@ class Sender:
             sent = task.stored is None
             self._watcher.hear(BlockSent(task.block) if sent else BlockMatches(task.block))
         elif isinstance(error, UploadError):
-            error = self._blocks.note_failed(task, error)
-            if task.block.number in self._blocks.failed:
+            # What every block would meet alike on this side of the line is no failure of this one.
+            if not (error.every_block_alike and error.keeps_upload):
+                self._blocks.failed[task.block.number] = error
                 self._watcher.hear(BlockFailed(task.block, error, compared=task.stored is not None))
             if self._context.ends_run(error) and self._ending_error is None:
                 self._ending_error = error

@@ -19,6 +19,7 @@ from glacier_mpu.errors import (
     UploadError,
 )
 from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
@@ -81,6 +82,7 @@ def _threads(context: Context) -> BlockWorkers:
         slots=context.slots,
         reading=context.reading,
         most_slots=context.most_slots,
+        most_readers=context.reading.count,
     )
 
 
@@ -118,6 +120,8 @@ class _Run:
         request, stop, hear = self.request, self.context.stop, self.watcher.hear
         opened = self._aside(lambda: open_upload(request, self.vault, stop=stop, hear=hear))
         blocks = self._into(opened)
+        path = request.source.path
+        self.context.readers.rotating = self._aside(lambda: is_rotating(path))
         sender = Sender(blocks, workers=self.workers, context=self.context)
         asked = blocks.plan.selection(request.first, request.last)
         if not opened.is_new:
@@ -127,7 +131,8 @@ class _Run:
         blocks.raise_failure()
         if request.finish:
             self._check_the_rest(blocks, sender)
-        request.source.check_unchanged()
+        # Not in this thread, which hears signals: a look at a drive that hangs may take for ever.
+        self._aside(request.source.check_unchanged)
         if not request.finish:
             return self._outcome(Status.STORED)
         return self._outcome(Status.COMPLETED, archive=self._complete(blocks))
@@ -169,7 +174,7 @@ class _Run:
             return
         listing = self._aside(lambda: self.vault.list_parts(blocks.upload_id))
         blocks.stored = {**blocks.stored, **stored_blocks(listing, blocks.plan)}
-        sender.run(rest, may_send=False, tick=self._tick)
+        sender.run(rest, may_send=False, tick=self._tick_and_tune_reading)
         blocks.raise_failure()
         lacks = {
             "not stored": blocks.missing(rest),
@@ -256,6 +261,10 @@ class _Run:
     def _tick_and_tune(self) -> None:
         self._tick()
         self.context.tune()
+
+    def _tick_and_tune_reading(self) -> None:
+        self._tick()
+        self.context.tune_reading()
 
     def _tick(self) -> None:
         self.context.stop.check()

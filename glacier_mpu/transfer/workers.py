@@ -60,7 +60,10 @@ class Gate:
         self._changed = threading.Condition()
 
     def resize(self, count: int) -> None:
-        """Change how many are let in; those inside beyond it leave when their work ends."""
+        """Change how many are let in; those inside beyond it leave when their work ends.
+
+        Or earlier, if they ask by `give_way`.
+        """
         if count != self.count:
             with self._changed:
                 self.count = count
@@ -83,17 +86,29 @@ class Gate:
         with self._changed:
             if place not in self._line:
                 insort(self._line, place)
-            self._changed.wait_for(lambda: self.stop.asked or self._is_next(place))
-            self._line.remove(place)
-            self.stop.check()
-            self.busy += 1
-            self._changed.notify_all()
+            self._come_in(place)
         try:
+            self.stop.check()
             yield
         finally:
             with self._changed:
                 self.busy -= 1
                 self._changed.notify_all()
+
+    def give_way(self, place: Place) -> None:
+        """Wait outside while one that comes before this place needs the room, or it has shrunk.
+
+        To be called in the turn of this place, and often. Raises Stopped once the gate is closed.
+        """
+        with self._changed:
+            full = self.busy >= self.count and bool(self._line) and self._line[0] < place
+            if not full and self.busy <= self.count:
+                return
+            self.busy -= 1
+            insort(self._line, place)
+            self._changed.notify_all()
+            self._come_in(place)
+        self.stop.check()
 
     def close(self) -> None:
         """Turn away all who wait; those inside stay.
@@ -104,6 +119,13 @@ class Gate:
         self.stop.ask()
         with self._changed:
             self._changed.notify_all()
+
+    def _come_in(self, place: Place) -> None:
+        """Wait for the turn of a place in line. Inside it is looked whether the gate is closed."""
+        self._changed.wait_for(lambda: self.stop.asked or self._is_next(place))
+        self._line.remove(place)
+        self.busy += 1
+        self._changed.notify_all()
 
     def _is_next(self, place: Place) -> bool:
         return self.busy < self.count and self._line[0] == place
@@ -124,12 +146,13 @@ class Threads(Generic[Task, Done]):
         slots: Gate,
         reading: Gate,
         most_slots: int,
+        most_readers: int,
     ) -> None:
         self._work = work
         self._line_up = line_up
         self._slots = slots
         self._reading = reading
-        self._pool = ThreadPoolExecutor(most_slots + 1 + reading.count + 1)
+        self._pool = ThreadPoolExecutor(most_slots + 1 + most_readers + 1)
 
     @property
     def window(self) -> int:
@@ -138,7 +161,7 @@ class Threads(Generic[Task, Done]):
 
     @property
     def readers(self) -> int:
-        """One more block than are read at once."""
+        """One more block than are read at once now."""
         return self._reading.count + 1
 
     def submit(self, task: Task, /) -> Future[Done]:

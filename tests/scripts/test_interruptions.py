@@ -117,6 +117,40 @@ def test_a_signal_before_the_list_is_there_still_ends_with_the_next_command(
         assert flags[0] in err.splitlines()[-1]
 
 
+# Runs a script whose drive hangs while the file is read, as a pipe does that nobody writes to.
+HANGING = """
+import os, runpy, sys
+from glacier_mpu.source.file import FileSource
+script, pipe = sys.argv[1:3]
+sys.argv = [script, *sys.argv[3:]]
+def hang(*_, **__):
+    os.write(2, b"hangs\\n")
+    open(pipe)
+FileSource.digest = hang
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@BOTH
+def test_a_signal_ends_a_run_whose_drive_hangs_while_it_is_read(
+    make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with RehearsalServer(tmp_path / "g") as server:
+        server.store.create_vault(VAULT)
+        words = command(script, server, make_file(3 * MIB))
+        process = started([words[0], "-c", HANGING, words[1], str(pipe), *words[2:]], server)
+        assert process.stderr is not None
+        while "hangs" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 130, err
+        assert out.startswith("upload-id: ")
+        assert "--upload-id=" in err.splitlines()[-1]
+
+
 def test_a_signal_while_the_upload_is_aborted_leaves_it_open(
     make_file: MakeFile, tmp_path: Path
 ) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+import errno
+import os
+from io import BytesIO, FileIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glacier_mpu.errors import SourceChanged
+from glacier_mpu.errors import SourceChanged, SourceUnreadable
 from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.stop import Stop, Stopped
-from tests.support.kit import Clock, body_of, pattern, write
+from tests.support.kit import Clock, body_of, ignore, pattern, whole, write
 
 Step = tuple[str, int] | tuple[str, int, int]
 
@@ -133,14 +136,75 @@ def test_a_stopped_body_reads_no_more_and_can_still_be_rewound(small: FileSource
         assert body.seek(0) == 0
 
 
+@pytest.mark.parametrize("beyond", [1, 10])
 def test_a_file_that_ends_in_the_block_has_changed_and_names_the_blocks_last_byte(
-    small: FileSource,
+    small: FileSource, beyond: int
 ) -> None:
-    block = Block(number=7, offset=90, size=20)
+    block = Block(number=7, offset=90, size=10 + beyond)
     with body_of(small, block) as body:
         assert body.read() == pattern(100)[90:]
-        with pytest.raises(SourceChanged, match=r"byte 109.*block 7"):
+        with pytest.raises(SourceChanged, match=rf"byte {99 + beyond}.*block 7"):
             body.read()
+
+
+class Fallible(FileIO):
+    """A file on a drive that is lost once `lost` is set."""
+
+    lost = False
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self.check()
+        return super().seek(offset, whence)
+
+    def close(self) -> None:
+        super().close()
+        self.check()
+
+    def check(self) -> None:
+        if self.lost:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def body_on(file: FileIO, source: FileSource) -> BlockBody:
+    return BlockBody(
+        file,
+        whole(source),
+        name=source.path,
+        linear_hash="0" * 64,
+        stop=Stop(),
+        on_move=ignore,
+    )
+
+
+def test_a_body_that_cannot_go_back_is_unreadable_and_no_broken_connection(
+    small: FileSource,
+) -> None:
+    file = Fallible(small.path)
+    with body_on(file, small) as body:
+        body.read(10)
+        file.lost = True
+        with pytest.raises(SourceUnreadable, match=f"block 0.*{os.strerror(errno.ESTALE)}"):
+            body.seek(0)
+        assert body.tell() == 10
+        file.lost = False
+
+
+def test_a_body_on_a_file_that_is_lost_already_is_unreadable_and_closes_it(
+    small: FileSource,
+) -> None:
+    file = Fallible(small.path)
+    file.lost = True
+    with pytest.raises(SourceUnreadable, match="block 0"):
+        body_on(file, small)
+    assert file.closed
+
+
+def test_a_file_that_is_lost_once_the_block_was_sent_does_not_matter(small: FileSource) -> None:
+    file = Fallible(small.path)
+    with body_on(file, small) as body:
+        body.read()
+        file.lost = True
+    assert file.closed
 
 
 def test_a_closed_body_reads_no_more_and_may_be_closed_again(small: FileSource) -> None:

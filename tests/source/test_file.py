@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -9,9 +10,9 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace as with_other
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.utils import calculate_tree_hash
@@ -30,6 +31,9 @@ from glacier_mpu.source.file import FileSource, as_moment, inspect
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Stopped
 from tests.support.kit import ignore, pattern, whole, write
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 OnRead = Callable[[int], None]
 
@@ -100,7 +104,7 @@ def test_a_file_whose_name_is_no_utf8_is_inspected_read_and_named_in_messages(
     source = write(Path(path), b"data")
     assert digest_of(source).linear == hashlib.sha256(b"data").hexdigest()
     os.unlink(path)
-    with pytest.raises(SourceChanged) as caught:
+    with pytest.raises(SourceUnreadable) as caught:
         source.check_unchanged()
     caught.value.message.encode()  # can be printed anywhere
 
@@ -218,10 +222,6 @@ def replace(path: Path) -> None:
     other.replace(path)
 
 
-def remove(path: Path) -> None:
-    path.unlink()
-
-
 @pytest.mark.parametrize(
     ("change", "named", "unnamed"),
     [
@@ -229,7 +229,6 @@ def remove(path: Path) -> None:
         (grow, ["size was 100, now 104", "modification time"], ["inode"]),
         (rewrite, ["modification time"], ["size", "inode"]),
         (replace, ["inode"], ["size", "modification time"]),
-        (remove, ["gone"], []),
     ],
     ids=name_of,
 )
@@ -295,13 +294,6 @@ def test_a_modification_time_far_off_is_compared_and_named_as_any_other(
 def test_a_reopened_file_is_read_from_its_first_byte(source: FileSource) -> None:
     with source.reopen() as file:
         assert file.read(MIB + 1) == pattern(source.size)[: MIB + 1]
-
-
-def test_reopening_a_file_that_is_gone_says_that_it_changed(tmp_path: Path) -> None:
-    source = write(tmp_path / "file", b"x")
-    os.unlink(source.path)
-    with pytest.raises(SourceChanged, match="gone"):
-        source.reopen()
 
 
 @needs_posix
@@ -427,11 +419,85 @@ def test_a_disk_that_cannot_read_is_unreadable_and_no_broken_connection(reading:
     assert (caught.value.keeps_upload, caught.value.every_block_alike) == (True, False)
 
 
-@both_readings
-def test_a_file_that_is_gone_is_unreadable(tmp_path: Path, reading: Reading) -> None:
+def check(source: FileSource) -> None:
+    source.check_unchanged()
+
+
+def reopen(source: FileSource) -> None:
+    source.reopen().close()
+
+
+every_look = pytest.mark.parametrize("look", [check, reopen, digest_of, read_as_body], ids=name_of)
+
+
+@every_look
+def test_a_file_that_is_gone_is_unreadable_and_has_not_changed(
+    tmp_path: Path, look: Reading
+) -> None:
     source = write(tmp_path / "file", b"x")
     os.unlink(source.path)
-    with pytest.raises(SourceUnreadable, match="file"):
+    with pytest.raises(SourceUnreadable, match=r"'.*file'.*No such file"):
+        look(source)
+
+
+@every_look
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EIO, errno.ENOTCONN, errno.ESTALE], ids=errno.errorcode.get
+)
+def test_a_file_that_cannot_be_looked_at_for_a_while_is_unreadable_and_has_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Reading, number: int
+) -> None:
+    source = write(tmp_path / "file", b"x")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr("glacier_mpu.source.file.open", refuse, raising=False)
+    with pytest.raises(SourceUnreadable, match=os.strerror(number)):
+        look(source)
+
+
+@every_look
+def test_what_cannot_be_opened_because_it_is_another_file_now_has_changed(
+    tmp_path: Path, look: Reading
+) -> None:
+    source = write(tmp_path / "file", b"x")
+    os.unlink(source.path)
+    os.mkdir(source.path)
+    with pytest.raises(SourceChanged, match="size was 1, now"):
+        look(source)
+
+
+class CutShort(FileIO):
+    """A file on a drive that says that the file ends where it does not."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return b""
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        return 0
+
+
+class CutShortAndLost(CutShort):
+    """The same, and the drive is gone before it can be asked how long the file is."""
+
+    def fileno(self) -> int:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+@both_readings
+@pytest.mark.parametrize("kind", [CutShort, CutShortAndLost], ids=name_of)
+def test_a_reading_that_ends_early_though_the_file_is_as_long_as_it_was_is_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reading: Reading, kind: type[FileIO]
+) -> None:
+    source = write(tmp_path / "file", b"x")
+
+    def cut_short(path: str, *_: object, **__: object) -> FileIO:
+        return kind(path)
+
+    monkeypatch.setattr("glacier_mpu.source.file.open", cut_short, raising=False)
+    with pytest.raises(SourceUnreadable, match="block 0"):
         reading(source)
 
 
@@ -493,14 +559,17 @@ def test_releasing_a_block_of_a_file_that_is_gone_is_no_error(tmp_path: Path) ->
 
 
 @needs_fadvise
+@pytest.mark.parametrize(
+    "number", [errno.EINVAL, errno.EIO, errno.ENOSYS, errno.ESTALE], ids=errno.errorcode.get
+)
 def test_a_file_system_that_takes_no_advice_is_read_and_released_all_the_same(
-    source: FileSource, monkeypatch: pytest.MonkeyPatch
+    source: FileSource, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     asked: list[int] = []
 
     def refuse(*arguments: int) -> None:
         asked.append(arguments[-1])
-        raise OSError(22, "Invalid argument")
+        raise OSError(number, os.strerror(number))
 
     found = digest_of(source)
     monkeypatch.setattr(os, "posix_fadvise", refuse)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceChanged
+from glacier_mpu.errors import SourceChanged, SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.body import BlockBody
@@ -80,7 +80,7 @@ def test_a_file_that_is_gone_at_the_start_is_not_called_a_fault_of_the_program(
     source = inspect(str(path))
     path.unlink()
     outcome = carry_out(server, source, resume=resume, waits=Waits(retry=0))
-    assert isinstance(outcome.error, SourceChanged)
+    assert isinstance(outcome.error, SourceUnreadable)
 
 
 def test_the_watcher_hears_of_every_byte_and_every_block(

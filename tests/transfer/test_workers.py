@@ -368,6 +368,127 @@ def test_a_wider_gate_lets_more_in_at_once() -> None:
     assert gate.count == 2
 
 
+class Inside:
+    """Threads inside a gate, each of which gives way when the test says so."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.log: list[str] = []
+        self._changed = threading.Condition()
+        self._may_go_on: set[int] = set()
+        self._threads: list[threading.Thread] = []
+
+    def enter(self, number: int) -> None:
+        """Let a thread take this place; it gives way once `goes_on` says its number."""
+        thread = threading.Thread(target=self._turn, args=(number,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _turn(self, number: int) -> None:
+        try:
+            with self.gate.turn((number,)):
+                self._note(f"{number} in")
+                with self._changed:
+                    assert self._changed.wait_for(lambda: number in self._may_go_on, 20)
+                self.gate.give_way((number,))
+                self._note(f"{number} goes on")
+        except Stopped:
+            self._note(f"{number} turned away")
+
+    def _note(self, what: str) -> None:
+        with self._changed:
+            self.log.append(what)
+            self._changed.notify_all()
+
+    def goes_on(self, *numbers: int) -> None:
+        with self._changed:
+            self._may_go_on |= set(numbers)
+            self._changed.notify_all()
+
+    def wait_for(self, *what: str) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: set(what) <= set(self.log), 20), self.log
+
+    def wait_until_busy(self, count: int) -> None:
+        with self.gate._changed:
+            assert self.gate._changed.wait_for(lambda: self.gate.busy == count, 20)
+
+    def end(self) -> list[str]:
+        for thread in self._threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in self._threads)
+        assert self.gate.busy == 0
+        return self.log
+
+
+def test_who_is_inside_gives_way_to_one_that_comes_first_and_goes_on_before_the_later_ones() -> (
+    None
+):
+    gate = Gate(1, stop=Stop())
+    inside = Inside(gate)
+    inside.enter(5)
+    inside.wait_for("5 in")
+    gate.line_up((2,))
+    gate.line_up((7,))
+    inside.enter(7)
+    inside.enter(2)
+    inside.goes_on(5)
+    inside.wait_for("2 in")
+    assert gate.busy == 1
+    inside.goes_on(2, 7)
+    assert inside.end() == ["5 in", "2 in", "2 goes on", "5 goes on", "7 in", "7 goes on"]
+
+
+def test_nobody_gives_way_to_later_ones_or_where_there_is_room_or_for_two_at_once() -> None:
+    gate = Gate(2, stop=Stop())
+    inside = Inside(gate)
+    inside.enter(5)
+    inside.wait_for("5 in")
+    gate.line_up((1,))  # and is not there yet; there is room for it
+    inside.goes_on(5)
+    inside.wait_for("5 goes on")
+    gate.leave((1,))
+    for number in (6, 7):
+        inside.enter(number)
+    inside.wait_for("6 in", "7 in")
+    gate.line_up((8,))
+    gate.line_up((2,))
+    inside.goes_on(6)  # gives way to 2, which is not there yet
+    inside.wait_until_busy(1)
+    inside.goes_on(7)  # has not to: there is room now
+    inside.wait_for("7 goes on")
+    gate.leave((2,))
+    gate.leave((8,))
+    assert inside.end()[-1] == "6 goes on"
+
+
+def test_who_is_inside_a_gate_that_has_become_narrower_steps_out_and_comes_back_in_order() -> None:
+    gate = Gate(3, stop=Stop())
+    inside = Inside(gate)
+    for number in (1, 2, 3):
+        inside.enter(number)
+    inside.wait_for("1 in", "2 in", "3 in")
+    gate.resize(1)
+    inside.goes_on(3)
+    inside.wait_until_busy(2)
+    inside.goes_on(2)
+    inside.wait_until_busy(1)
+    inside.goes_on(1)
+    assert inside.end()[-3:] == ["1 goes on", "2 goes on", "3 goes on"]
+
+
+def test_closing_turns_away_who_gave_way() -> None:
+    gate = Gate(1, stop=Stop())
+    inside = Inside(gate)
+    inside.enter(5)
+    inside.wait_for("5 in")
+    gate.line_up((2,))
+    inside.goes_on(5)
+    inside.wait_until_busy(0)
+    gate.close()
+    assert inside.end() == ["5 in", "5 turned away"]
+
+
 @pytest.mark.parametrize("by", ["closing", "a stop and closing"])
 def test_closing_turns_away_who_waits_and_leaves_holders_alone(by: str) -> None:
     stop = Stop()
@@ -405,7 +526,7 @@ def test_closing_turns_away_who_waits_and_leaves_holders_alone(by: str) -> None:
 def test_threads_take_tasks_in_the_order_of_submission_and_as_many_as_are_in_hand() -> None:
     """Every task in hand has a thread, or the first in line could wait for one for ever."""
     stop = Stop()
-    slots, reading = Gate(2, stop=stop), Gate(2, stop=stop)
+    slots, reading = Gate(2, stop=stop), Gate(1, stop=stop)
     all_there = threading.Barrier(7, timeout=20)
     lined_up: list[int] = []
 
@@ -414,8 +535,15 @@ def test_threads_take_tasks_in_the_order_of_submission_and_as_many_as_are_in_han
         return task
 
     threads: Threads[int, int] = Threads(
-        work, line_up=lined_up.append, slots=slots, reading=reading, most_slots=2
+        work,
+        line_up=lined_up.append,
+        slots=slots,
+        reading=reading,
+        most_slots=2,
+        most_readers=2,
     )
+    assert (threads.window, threads.readers) == (3, 2)
+    reading.resize(2)
     assert (threads.window, threads.readers) == (3, 3)
     futures = [threads.submit(n) for n in range(threads.window + threads.readers)]
     all_there.wait()
