@@ -1,0 +1,52 @@
+"""What the tests of whole scripts share: a runner in this process, and certificates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from glacier_mpu.cli.main import main
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
+from glacier_mpu.stop import Waits
+from tests.support.in_process import QUICK, SCRIPTS, End
+from tests.support.scripts import VAULT, assert_nothing_secret
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., End]:
+    """Return a runner of both scripts; the stand-in is the last that was opened."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+    def run(
+        script: str, server: RehearsalServer, source: Path, *arguments: object, waits: Waits = QUICK
+    ) -> End:
+        words = ["--source-path", source, "--vault", VAULT, "--output", "json"]
+        words += ["--endpoint-url", server.endpoint_url, *arguments]
+        capsys.readouterr()
+        code = main(SCRIPTS[script](), [str(word) for word in words], script=script, waits=waits)
+        shown = capsys.readouterr()
+        assert_nothing_secret(shown.out + shown.err)
+        return End(code, json.loads(shown.out), shown.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """Return an authority that the scripts trust."""
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    return authority
