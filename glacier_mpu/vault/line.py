@@ -16,8 +16,10 @@ from typing import Protocol
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop
 
-# Others that moved so lately still move: then the trouble is one call's own.
-_STILL_MOVING_SECONDS = 1.0
+# Others that came further so lately get through: then the trouble is one call's own.
+_LATELY_SECONDS = 1.0
+# Bytes that move for so long are taken by the line. At first they only fill this machine's buffers.
+_BUFFERS_FULL_SECONDS = 5.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_BETWEEN_REPORTS = 60.0
 # A wait may end a moment early.
@@ -60,6 +62,8 @@ class Use:
     longest_silence  seconds of a try in which nothing moves, as far as its time-outs allow
     outages          how often the line had been given up when the call began
     thread           that makes the call; a call that it makes within another is a part of that
+    try_began_at     by the line's clock, as the next
+    progress_at      when it last came further than ever, as far as was looked at
     """
 
     moving: Moving | None
@@ -67,16 +71,18 @@ class Use:
     reached: int
     outages: int
     thread: int = field(default_factory=threading.get_ident)
+    try_began_at: float = float("-inf")
+    progress_at: float = float("-inf")
 
 
 class Line:
     """The way to the service, or to the file, that all calls of a run share.
 
-    It is down from a failed try on until a call is answered or bytes move. While it is down one
-    call at a time is tried, and the others wait for it. The time in which nothing moves is counted
-    until a byte gets further than ever or a call is answered; bytes that are sent once more are no
-    progress, but no silence either. Of one try's silence no more counts than its time-outs allow:
-    the process itself may have been stopped for longer. Thread-safe.
+    It is down from a failed try on until a call is answered, a byte gets further than ever, or
+    bytes move for a while. While it is down one call at a time is tried, and the others wait for
+    it. The time in which nothing moves is counted until there is progress, which bytes that are
+    sent once more are not, though they are no silence either. Of one try's silence no more counts
+    than its time-outs allow: the process itself may have been stopped for longer. Thread-safe.
     """
 
     def __init__(
@@ -96,6 +102,8 @@ class Line:
         self._lock = threading.RLock()
         self._uses: set[Use] = set()
         self._moved_before = float("-inf")
+        self._answered_at = float("-inf")
+        self._failed_at = float("-inf")
         self._down_since: float | None = None
         self._silent_seconds = 0.0
         self._counted_until = clock()
@@ -107,8 +115,8 @@ class Line:
 
     @property
     def is_down(self) -> bool:
-        """Whether nothing has moved since the last failed try."""
-        return self._down_since is not None and self._last_move() <= self._down_since
+        """Whether nothing has got through since the last failed try."""
+        return self._down_since is not None and not any(map(self._gets_through, self._uses))
 
     @property
     def seconds_left(self) -> float:
@@ -127,6 +135,8 @@ class Line:
             yield use
         finally:
             with self._lock:
+                if not self.is_down:
+                    self._down_since = None
                 self._note_progress()
                 self._moved_before = self._last_move()
                 self._uses.remove(use)
@@ -142,6 +152,7 @@ class Line:
         while not self._may_try(use):
             self._stop.wait(_SECONDS_BETWEEN_LOOKS)
         with self._lock:
+            use.try_began_at = self.clock()
             if self.is_down:
                 self._count_silence(since=self._counted_until, at_most=waited_seconds)
 
@@ -155,16 +166,20 @@ class Line:
         with self._lock:
             self._down_since = None
             self._silent_seconds = 0.0
-            self._counted_until = self.clock()
+            self._counted_until = self._answered_at = self.clock()
         self.look()
 
-    def failed(self, use: Use, error: UploadError, *, began_at: float) -> bool:
+    def failed(self, use: Use, error: UploadError) -> bool:
         """Note that a try failed, and tell whether the line is down: this is the trouble of all."""
         with self._lock:
             now = self.clock()
             self._note_progress()
-            self._count_silence(since=began_at, at_most=use.longest_silence)
-            if self._others_move(use, now):
+            self._count_silence(since=use.try_began_at, at_most=use.longest_silence)
+            others_get_through = self._others_progress(use) > max(
+                self._failed_at, now - _LATELY_SECONDS
+            )
+            self._failed_at = now
+            if others_get_through:
                 return False
             self._down_since = now
             if self._probing is None:
@@ -217,15 +232,26 @@ class Line:
         moves = [use.moving.moved_at for use in self._uses if use.moving]
         return max([self._moved_before, *moves])
 
-    def _others_move(self, use: Use, now: float) -> bool:
-        others = [other.moving for other in self._uses if other.moving and other is not use]
-        return any(now - moving.moved_at < _STILL_MOVING_SECONDS for moving in others)
+    def _gets_through(self, use: Use) -> bool:
+        """Tell whether bytes of this call have got through since the line went down."""
+        if use.moving is None or self._down_since is None:
+            return False
+        if use.moving.furthest > use.reached and use.moving.moved_at > self._down_since:
+            return True
+        began_at = max(use.try_began_at, self._down_since)
+        return use.moving.moved_at - began_at >= _BUFFERS_FULL_SECONDS
+
+    def _others_progress(self, use: Use) -> float:
+        """Return when a call but this came further than ever, or was answered."""
+        progress = [other.progress_at for other in self._uses if other is not use]
+        return max([self._answered_at, *progress])
 
     def _note_progress(self) -> None:
         """Count the silence anew if anything came further than ever before."""
         for use in self._uses:
             if use.moving and use.moving.furthest > use.reached:
                 use.reached = use.moving.furthest
+                use.progress_at = use.moving.moved_at
                 self._silent_seconds = 0.0
                 self._counted_until = max(self._counted_until, use.moving.moved_at)
 

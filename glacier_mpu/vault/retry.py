@@ -125,7 +125,6 @@ class _Call:
     def _attempt(self, attempt: Callable[[], T]) -> T:
         self._retries.stop.check()
         self._line.await_turn(self._use, waited_seconds=self._waited_seconds)
-        self._patience.begin_try()
         result = attempt()
         self._line.answered()
         return result
@@ -137,8 +136,7 @@ class _Call:
             return False
         self._failures[type(error)] += 1
         if not error.max_tries:
-            began_at = self._patience.try_began_at
-            self._shared = self._line.failed(self._use, error, began_at=began_at)
+            self._shared = self._line.failed(self._use, error)
             return True
         if isinstance(error, VaultError) and error.status:
             self._line.answered()
@@ -211,17 +209,12 @@ class Patience:
     def __init__(
         self, seconds: float, use: Use, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.try_began_at = clock()
         self._limit = seconds
         self._use = use
         self._clock = clock
         self._furthest = 0
         self._idle = 0.0
         self._slept_before = 0.0
-
-    def begin_try(self) -> None:
-        """Note that a try begins now."""
-        self.try_began_at = self._clock()
 
     def begin_anew(self, state: RetryCallState) -> None:
         """Forget the trouble so far: it was not this call's own."""
@@ -230,7 +223,7 @@ class Patience:
 
     def is_over(self, state: RetryCallState) -> bool:
         """Tell, after a failed try, whether the time for trying is over."""
-        moving, began_at = self._use.moving, self.try_began_at
+        moving, began_at = self._use.moving, self._use.try_began_at
         if moving is not None and moving.furthest > self._furthest:
             self._furthest = moving.furthest
             self.begin_anew(state)

@@ -63,9 +63,9 @@ class Calls:
         return use
 
     def fails(self, use: Use, error: UploadError = DEAD, *, hanging: float = 0) -> bool:
-        began_at = self.clock()
+        use.try_began_at = self.clock()
         self.clock.passes(hanging)
-        return self.line.failed(use, error, began_at=began_at)
+        return self.line.failed(use, error)
 
     def moves(self, use: Use, furthest: int) -> None:
         assert isinstance(use.moving, Moves)
@@ -87,6 +87,33 @@ def test_a_try_that_fails_while_another_call_moves_is_the_trouble_of_that_call_a
     assert not calls.fails(failing)
     assert not calls.line.is_down
     assert calls.told == []
+
+
+@pytest.mark.parametrize("sign", ["an answer", "a new byte"])
+def test_a_sign_of_life_from_before_the_last_failure_is_none(calls: Calls, sign: str) -> None:
+    """Calls on a line that cuts every connection after its first bytes all have moved some."""
+    first, second, third = calls.begin(), calls.begin(), calls.begin()
+    if sign == "an answer":
+        calls.line.answered()
+    else:
+        calls.moves(third, 10)
+    calls.clock.passes(0.1)
+    assert not calls.fails(first)
+    assert calls.fails(second)
+    assert calls.fails(first)
+
+
+def test_bytes_that_only_fill_buffers_once_more_are_no_sign_of_life(calls: Calls) -> None:
+    use = calls.begin()
+    calls.moves(use, 100)
+    calls.fails(use)
+    calls.line.await_turn(use, waited_seconds=0)
+    calls.clock.passes(4.9)
+    calls.moves(use, 100)
+    assert calls.line.is_down
+    calls.clock.passes(0.1)
+    calls.moves(use, 100)
+    assert not calls.line.is_down
 
 
 def test_a_try_that_fails_while_nothing_has_moved_for_a_second_means_that_the_line_is_down(
@@ -156,10 +183,11 @@ def test_signs_of_life_of_a_call_that_has_ended_still_count(calls: Calls) -> Non
 
 def test_the_silence_of_calls_that_hang_side_by_side_counts_once(calls: Calls) -> None:
     uses = [calls.begin() for _ in range(24)]
-    began_at = calls.clock()
+    for use in uses:
+        use.try_began_at = calls.clock()
     calls.clock.passes(120)
     for use in uses:
-        calls.line.failed(use, DEAD, began_at=began_at)
+        calls.line.failed(use, DEAD)
     assert calls.line.seconds_left == pytest.approx(900 - 120)
 
 

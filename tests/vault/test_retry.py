@@ -49,15 +49,15 @@ class Tried:
     def __init__(self, *, give_up: float, with_body: bool = True, longest: float = AGES) -> None:
         self.clock = Clock()
         self.body = Moves(self.clock()) if with_body else None
-        use = Use(self.body, longest_silence=longest, reached=0, outages=0)
-        self.patience = Patience(give_up, use, clock=self.clock)
+        self.use = Use(self.body, longest_silence=longest, reached=0, outages=0)
+        self.patience = Patience(give_up, self.use, clock=self.clock)
         self.tries = 0
         self.slept = 0.0
 
     def fails(self, *, reaching: int = 0, taking: float = 0, hanging: float = 0) -> bool:
         """Try once: bytes move for a while, then nothing does. Return whether time is over."""
         self.tries += 1
-        self.patience.begin_try()
+        self.use.try_began_at = self.clock()
         if reaching:
             assert self.body is not None
             self.clock.passes(taking)
@@ -238,6 +238,37 @@ def test_a_transient_error_that_stays_is_raised_when_the_waits_have_used_up_the_
     run = run_of(Call(TransientError("still there")), give_up=900)
     assert run.end == ConnectionLost("still there")
     assert sum(run.stop.waits) == pytest.approx(900)
+
+
+def test_a_line_that_is_back_one_second_before_the_time_is_over_carries_the_call() -> None:
+    run = Run()
+    clock = run.stop.clock
+    dead_until = clock() + 899
+
+    def attempt() -> str:
+        if clock() < dead_until:
+            raise Unreachable("connection refused")
+        return "done"
+
+    assert run.retries(give_up=900).call("abort", attempt) == "done"
+    assert clock() - dead_until < 60
+
+
+def test_the_last_try_begins_when_the_time_is_over() -> None:
+    run = Run()
+    clock = run.stop.clock
+    began_at = clock()
+    tries: list[float] = []
+
+    def attempt() -> str:
+        tries.append(clock() - began_at)
+        clock.passes(30)  # a connection that is not made
+        raise Unreachable("timed out")
+
+    with pytest.raises(ConnectionLost):
+        run.retries(give_up=900).call("abort", attempt)
+    assert tries[-1] == pytest.approx(900)
+    assert clock() - began_at <= 900 + 60
 
 
 def test_no_time_to_give_is_one_try() -> None:

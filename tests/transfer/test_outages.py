@@ -1,0 +1,53 @@
+"""Trouble of one block alone, while the others get through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.source.blocks import MIB
+from glacier_mpu.stop import Waits
+from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
+from glacier_mpu.transfer.request import Status
+from tests.support.engine import Notes, carry_out
+from tests.support.faults import FOREVER, Fault, faulty, refuse
+from tests.support.scripts import VAULT
+
+PART = "UploadMultipartPart"
+
+
+class Mends(Notes):
+    """A watcher that ends a fault once the block has failed by it."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__()
+        self._fault = fault
+
+    def hear(self, event: Event, /) -> None:
+        super().hear(event)
+        if isinstance(event, BlockFailed):
+            self._fault.times = 0
+
+
+def test_a_block_that_failed_while_others_got_through_is_tried_once_more_at_the_end(
+    tmp_path: Path, make_file: Callable[..., Path]
+) -> None:
+    fault = Fault(PART, refuse(500, "InternalServerError"), times=FOREVER, blocks=[1])
+    notes = Mends(fault)
+    with RehearsalServer(tmp_path / "g", handler=faulty(fault)) as server:
+        server.store.create_vault(VAULT)
+        outcome = carry_out(
+            server,
+            make_file(24 * MIB),
+            watcher=notes,
+            waits=Waits(retry=0.3, longest=0.05),
+            block_size=MIB,
+            slots=3,
+            keep_going=True,
+            max_bandwidth=8 * MIB,
+        )
+    assert [event.block.number for event in notes.of(BlockFailed)] == [1]
+    assert notes.of(TryingAgain) == [TryingAgain([1])]
+    assert outcome.status is Status.COMPLETED
+    assert outcome.failed == []
