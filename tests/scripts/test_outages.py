@@ -7,13 +7,13 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from glacier_mpu.stop import Waits
 from tests.support import faults
 from tests.support.faults import FOREVER, Act, Fault
+from tests.support.flaky_file import Flaky
 from tests.support.in_process import (
     BOTH,
     MIB,
@@ -160,51 +160,6 @@ def test_credentials_that_never_worked_end_the_run_at_once(
 
 
 # -- the file's side
-
-
-class Flaky:
-    """Replaces the source's `open`: once a number of reads went well, some fail."""
-
-    def __init__(self, *, code: int, after: int, times: int) -> None:
-        self._code = code
-        self._after = after
-        self._times = times
-        self._lock = threading.Lock()
-        self.failures = 0
-
-    def __call__(self, path: str, mode: str, buffering: int = -1) -> Any:
-        return _FlakyFile(open(path, mode, buffering=buffering), self.check)
-
-    def check(self) -> None:
-        with self._lock:
-            self._after -= 1
-            if self._after >= 0 or self.failures >= self._times:
-                return
-            self.failures += 1
-        raise OSError(self._code, os.strerror(self._code))
-
-
-class _FlakyFile:
-    def __init__(self, file: Any, check: Callable[[], None]) -> None:
-        self._file = file
-        self._check = check
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def __enter__(self) -> _FlakyFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def readinto(self, buffer: memoryview) -> int:
-        self._check()
-        return int(self._file.readinto(buffer))
-
-    def read(self, size: int) -> bytes:
-        self._check()
-        return bytes(self._file.read(size))
 
 
 @BOTH
