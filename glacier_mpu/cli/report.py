@@ -93,10 +93,12 @@ def result_lines(outcome: Outcome) -> list[str]:
             f"tree-hash: {outcome.archive.tree_hash}",
             f"size: {outcome.archive.size}",
         ]
-    if outcome.status in (Status.OPEN, Status.STORED):
-        missing = as_ranges(outcome.missing) or "none"
-        return [f"upload-id: {outcome.upload_id}", f"blocks-missing: {missing}"]
-    return []
+    lines = []
+    if outcome.status in (Status.OPEN, Status.STORED) and outcome.upload_id:
+        lines.append(f"upload-id: {outcome.upload_id}")
+        if outcome.plan is not None:  # else the vault was not heard, and any block may be missing
+            lines.append(f"blocks-missing: {as_ranges(outcome.missing) or 'none'}")
+    return lines
 
 
 def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> dict[str, object]:

@@ -107,6 +107,16 @@ def test_stdout_has_the_open_upload_and_its_missing_blocks(status: Status) -> No
     assert result_lines(outcome(status))[1] == "blocks-missing: none"
 
 
+def test_stdout_names_no_blocks_of_an_upload_that_is_not_known() -> None:
+    """`--resume` whose list of open uploads fails: there may be an upload, or none."""
+    assert result_lines(Outcome(status=Status.OPEN)) == []
+
+
+def test_stdout_calls_no_block_stored_before_the_vault_was_heard() -> None:
+    """`--upload-id` whose list of stored blocks fails: every block may be missing."""
+    assert result_lines(Outcome(status=Status.OPEN, upload_id="an-id")) == ["upload-id: an-id"]
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.ABORTED, Status.UNKNOWN])
 def test_stdout_is_empty_where_there_is_no_result(status: Status) -> None:
     assert result_lines(outcome(status)) == []
