@@ -36,6 +36,7 @@ from glacier_mpu.transfer.send import BlockDone, Blocks, BlockTask, Sender, line
 from glacier_mpu.transfer.workers import Threads, Workers, run_aside
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.client import Address
+from glacier_mpu.vault.completion import Completion
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
 )
@@ -84,7 +85,7 @@ def _threads(context: Context) -> BlockWorkers:
 
 
 class _Run:
-    """One run. `blocks` is there once the upload is open; `completing` once that was sent."""
+    """One run. `blocks` is there once the upload is open, `completion` once that is tried."""
 
     def __init__(self, request: Request, context: Context, workers: BlockWorkers) -> None:
         self.request = request
@@ -95,7 +96,7 @@ class _Run:
         self.aside = ThreadPoolExecutor(1)
         self.description = request.description
         self.blocks: Blocks | None = None
-        self.completing = False
+        self.completion: Completion | None = None
 
     @property
     def upload_id(self) -> str:
@@ -175,8 +176,10 @@ class _Run:
 
         def complete() -> Archive:
             self.context.stop.check()
-            self.completing = True
-            return self.vault.complete(blocks.upload_id, size=blocks.plan.size, tree_hash=tree_hash)
+            self.completion = tries = Completion()
+            return self.vault.complete(
+                blocks.upload_id, size=blocks.plan.size, tree_hash=tree_hash, tries=tries
+            )
 
         return run_aside(self.aside, complete, tick=self._tick_with_patience())
 
@@ -185,8 +188,8 @@ class _Run:
         left = iter(range(_TICKS_FOR_THE_ANSWER))
 
         def tick() -> None:
-            waits = self.completing and self.context.stop.asked and next(left, None) is not None
-            if not waits:
+            stopping = self.completion is not None and self.context.stop.asked
+            if not stopping or next(left, None) is None:
                 self._tick()
 
         return tick
@@ -195,7 +198,7 @@ class _Run:
         return Reached(
             opened=self.blocks is not None,
             resumes=self.request.resumes,
-            completing=self.completing,
+            may_be_stored=self.completion is not None and self.completion.may_be_stored,
         )
 
     def _ended(self, status: Status, error: UploadError | None) -> Outcome:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shlex
+import signal
 import socket
 import sqlite3
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -33,6 +37,7 @@ from glacier_mpu.stop import Waits
 from tests.support import faults
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty
 from tests.support.scripts import VAULT, assert_nothing_secret, client_of
+from tests.support.wire_client import wait_until
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -750,6 +755,85 @@ def test_a_completion_that_never_arrives_leaves_the_upload_open(
         assert end.code == 3, end.err
         assert "AbortMultipartUpload" not in handler_of(server).calls
         assert len(open_uploads(server)) == 1
+
+
+@BOTH
+def test_a_completion_that_the_service_is_still_at_work_on_is_not_called_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """It takes longer than anybody waits, and the upload is listed until it is done.
+
+    Were it called open, the same command with --resume would store the file a second time.
+    """
+    source = make_file(2 * MIB)
+    may_go_on = threading.Event()
+    slow = Fault(CALLS["complete"], faults.do(lambda: may_go_on.wait(60)), times=FOREVER)
+    with glacier(tmp_path / "g", slow) as server:
+        end = run(script, server, source, "--blocksize", 1, "--resume", "--retry-minutes", "0.002")
+        assert end.code == 4, end.err
+        assert "very probably stored" not in end.err
+        assert open_uploads(server) == [end.record["uploadId"]]
+        command = shlex.split(end.err.splitlines()[-1])
+        assert "--resume" not in command
+        may_go_on.set()
+        wait_until(lambda: len(archives(server)) == 1)
+        found_out = run(*finding_out(script, server, source, command))
+        assert found_out.code == 1, found_out.err
+        assert "completed" in found_out.err
+        assert_one_intact_archive(server, source)
+
+
+def finding_out(
+    script: str, server: RehearsalServer, source: Path, command: list[str]
+) -> list[object]:
+    (by_id,) = [word for word in command if word.startswith("--upload-id=")]
+    return [script, server, source, by_id]
+
+
+def interrupting() -> Fault:
+    """Return a SIGTERM, once, while the completion is on its way."""
+    return Fault(CALLS["complete"], faults.do(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+
+
+@BOTH
+def test_a_signal_while_completion_meets_only_errors_leaves_the_upload_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    errors = Fault(CALLS["complete"], faults.answer_bare(503), times=FOREVER)
+    with glacier(tmp_path / "g", interrupting(), errors) as server:
+        end = run(script, server, make_file(2 * MIB), "--blocksize", 1)
+        assert end.code == 143, end.err
+        assert end.record["status"] == "open"
+        assert "probably" not in end.err
+        assert end.err.splitlines()[-1].endswith(f"--upload-id={end.record['uploadId']}")
+        assert open_uploads(server) == [end.record["uploadId"]]
+
+
+@pytest.mark.parametrize(
+    "act", [faults.never_answer, faults.lose_the_answer], ids=["on its way", "answer lost"]
+)
+def test_a_signal_while_completion_may_be_carried_out_is_unknown(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, act: Act
+) -> None:
+    """Whether it arrived at all is not known, so it is not called probable."""
+    unanswered = Fault(CALLS["complete"], act, times=FOREVER)
+    patient = replace(QUICK, complete=30.0)
+    with glacier(tmp_path / "g", interrupting(), unanswered) as server:
+        source = make_file(2 * MIB)
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1, "--resume", waits=patient)
+        assert end.code == 4, end.err
+        assert "very probably stored" not in end.err
+        assert f"--upload-id={end.record['uploadId']}" in end.err.splitlines()[-1]
+
+
+def test_an_answer_to_completion_that_is_a_moment_away_is_awaited_after_a_signal(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(2 * MIB)
+    with glacier(tmp_path / "g", interrupting()) as server:
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert_one_intact_archive(server, source)
 
 
 @BOTH
