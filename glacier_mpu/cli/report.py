@@ -121,6 +121,7 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
         "bytesSkipped": outcome.bytes_skipped,
         "retries": outcome.retries,
         "resumeCommand": next_command(outcome, options) if can_resume and options else None,
+        "expires": _iso(outcome.expires) if outcome.expires else None,
         "error": _error_record(error) if error else None,
     }
 
@@ -192,18 +193,26 @@ def _stored(outcome: Outcome, options: Options) -> list[str]:
     missing = as_ranges(outcome.missing)
     return [
         f"all requested blocks are stored; missing blocks: {missing or 'none'}",
-        "the upload stays open, and expires after a day without activity; "
+        _stays_open(outcome)
         + ("to send the missing blocks and complete it:" if missing else "to complete it:"),
         next_command(outcome, options),
     ]
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
-    if outcome.upload_id:
-        line = "the upload stays open, and expires after a day without activity; to resume it:"
-    else:
-        line = "to try again:"
+    line = f"{_stays_open(outcome)}to resume it:" if outcome.upload_id else "to try again:"
     return [line, next_command(outcome, options)]
+
+
+def _stays_open(outcome: Outcome) -> str:
+    """Return the beginning of a sentence that says until when the upload is kept."""
+    if outcome.expires is None:
+        return "the upload stays open, and may expire a day after its last activity; "
+    moment = outcome.expires.astimezone()
+    return (
+        f"the upload stays open, and may expire on {moment:%Y-%m-%d} at {moment:%H:%M}, a day "
+        "after its last activity; "
+    )
 
 
 def _aborted(outcome: Outcome, options: Options) -> list[str]:

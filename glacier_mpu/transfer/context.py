@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
@@ -30,6 +31,7 @@ class Context:
     allow       says how many of so many bytes may be sent now, at least 1
     stop        asked when the run is over or is to end
     keep_going  a failed block does not keep the others from being sent, unless all would fail alike
+    clock       tells the time, with its offset
     """
 
     vault: Vault
@@ -41,6 +43,7 @@ class Context:
     allow: Callable[[int], int]
     stop: Stop
     keep_going: bool
+    clock: Callable[[], datetime]
 
     def ends_run(self, error: UploadError) -> bool:
         """Tell whether this error of a block keeps the others from being sent."""
@@ -53,9 +56,20 @@ class Context:
             self.slots.resize(self.tuner.tick(busy=self.slots.busy, moved=moved))
 
 
+def utc_now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(timezone.utc)
+
+
 @contextmanager
 def opened_context(
-    request: Request, address: Address, *, watcher: Watcher, stop: Stop, waits: Waits
+    request: Request,
+    address: Address,
+    *,
+    watcher: Watcher,
+    stop: Stop,
+    waits: Waits,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Iterator[Context]:
     """Yield the context of a run; at the end wake all waiting tasks and close the connections.
 
@@ -82,6 +96,7 @@ def opened_context(
         allow=_throttle(request.max_bandwidth, stop),
         stop=stop,
         keep_going=request.keep_going,
+        clock=clock,
     )
     with closing(vault):
         try:

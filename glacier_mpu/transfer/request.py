@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from glacier_mpu.errors import BlocksOutsideFile, NotTheWholeFile, UploadError
@@ -102,6 +103,7 @@ class Outcome:
     bytes_sent     all that was sent, what had to be sent again included
     bytes_skipped  what was found to be stored already
     retries        tries that failed and were followed by another
+    expires        when an open upload may expire; None where it is not open, or that is not known
     """
 
     status: Status
@@ -118,3 +120,4 @@ class Outcome:
     bytes_sent: int = 0
     bytes_skipped: int = 0
     retries: int = 0
+    expires: datetime | None = None

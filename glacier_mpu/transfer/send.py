@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block, Plan
@@ -51,11 +52,15 @@ class BlockTask:
 
 @dataclass(frozen=True, slots=True)
 class BlockDone:
-    """A block's hashes, and whether the vault holds it so. Can be sent to another process."""
+    """A block's hashes, and whether the vault holds it so. Can be sent to another process.
+
+    acknowledged  when the vault took it, if it was sent
+    """
 
     block: Block
     digest: Digest
     proven: bool
+    acknowledged: datetime | None = None
 
 
 def line_up(task: BlockTask, context: Context) -> None:
@@ -71,15 +76,17 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
 
     Raises the UploadError for which the block failed, or Stopped.
     """
+    acknowledged = None
     try:
         digest = _digest(task, context)
         if task.stored is None:
             _send(task, digest, context)
+            acknowledged = context.clock()
         proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
         context.slots.leave(task.place)
     task.source.release(task.block)
-    return BlockDone(task.block, digest, proven)
+    return BlockDone(task.block, digest, proven, acknowledged)
 
 
 def _digest(task: BlockTask, context: Context) -> Digest:
@@ -124,6 +131,7 @@ class Blocks:
     failed         why blocks could not be read or sent
     differing      blocks that are stored, but not as the file has them
     bytes_skipped  what was found to be stored as the file has it
+    last_activity  when the vault last acknowledged a block or the initiation in this run
     """
 
     source: Source
@@ -134,6 +142,7 @@ class Blocks:
     failed: dict[int, UploadError] = field(default_factory=dict)
     differing: set[int] = field(default_factory=set)
     bytes_skipped: int = 0
+    last_activity: datetime | None = None
     _roots: dict[int, bytes] = field(default_factory=dict)
 
     def missing(self, numbers: Sequence[int]) -> list[int]:
@@ -177,6 +186,7 @@ class Blocks:
     def note_done(self, task: BlockTask, done: BlockDone) -> None:
         """Take note of a task's result."""
         number = done.block.number
+        self.last_activity = done.acknowledged or self.last_activity
         if not done.proven:
             self.differing.add(number)
             return

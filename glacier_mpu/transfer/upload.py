@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from glacier_mpu.errors import (
@@ -20,7 +21,7 @@ from glacier_mpu.errors import (
 )
 from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.stop import Stop, Stopped, Waits
-from glacier_mpu.transfer.context import Context, opened_context
+from glacier_mpu.transfer.context import Context, opened_context, utc_now
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -44,6 +45,8 @@ from glacier_mpu.vault.errors import (
 T = TypeVar("T")
 BlockWorkers = Workers[BlockTask, BlockDone]
 
+# Source: https://docs.aws.amazon.com/amazonglacier/latest/dev/api-multipart-initiate-upload.html
+_KEPT_WITHOUT_ACTIVITY = timedelta(hours=24)
 # How long the answer to a completion is waited for once the run is to stop, in ticks.
 _TICKS_FOR_THE_ANSWER = 7
 
@@ -56,13 +59,17 @@ def upload(
     stop: Stop,
     workers: Callable[[Context], BlockWorkers] | None = None,
     waits: Waits = Waits(),
+    clock: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is asked.
 
-    `workers` makes what does the blocks; None is threads of this process. Raises RegionMissing or
-    AddressInvalid if no client can be made from the address.
+    `workers` makes what does the blocks; None is threads of this process. `clock` tells the time,
+    with its offset. Raises RegionMissing or AddressInvalid if no client can be made from the
+    address.
     """
-    with opened_context(request, address, watcher=watcher, stop=stop, waits=waits) as context:
+    with opened_context(
+        request, address, watcher=watcher, stop=stop, waits=waits, clock=clock
+    ) as context:
         watcher.hear(Connected(context.vault.endpoint_url))
         with closing((workers or _threads)(context)) as doing:
             outcome = _Run(request, context, doing).carry_out()
@@ -140,6 +147,7 @@ class _Run:
             upload_id=opened.upload_id,
             stored=opened.stored,
             known=opened.known,
+            last_activity=self.context.clock() if opened.is_new else None,
         )
         self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
         return self.blocks
@@ -230,6 +238,8 @@ class _Run:
         self, status: Status, *, archive: Archive | None = None, error: UploadError | None = None
     ) -> Outcome:
         blocks = self.blocks
+        is_open = status in (Status.OPEN, Status.STORED)
+        last_activity = blocks.last_activity if blocks and is_open else None
         return Outcome(
             status=status,
             upload_id=self.upload_id or self.request.upload_id or "",
@@ -242,6 +252,7 @@ class _Run:
             unproven=blocks.unproven() if blocks else (),
             error=error,
             bytes_skipped=blocks.bytes_skipped if blocks else 0,
+            expires=last_activity + _KEPT_WITHOUT_ACTIVITY if last_activity else None,
         )
 
     def _aside(self, work: Callable[[], T]) -> T:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ MakeFile = Callable[..., Path]
 MEMBERS = [
     *("status", "archiveId", "location", "treeHash", "size", "uploadId", "blockSize", "blocks"),
     *("failedBlocks", "missingBlocks", "seconds", "bytesSent", "bytesSkipped", "retries"),
-    *("resumeCommand", "error"),
+    *("resumeCommand", "expires", "error"),
 ]
 PLAN = Plan(5 * MIB, MIB)
 ARCHIVE = Archive("an-archive", "/1/vaults/photos/archives/an-archive", "7d10", 5 * MIB)
@@ -128,6 +130,47 @@ def test_the_last_line_of_an_open_upload_is_the_command_that_resumes_it(
     status: Status, missing: tuple[int, ...]
 ) -> None:
     assert ending(outcome(status, missing=missing))[-1].endswith("--upload-id=an-id")
+
+
+@pytest.fixture
+def in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine stand where the time is 5:30 hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "IST-5:30")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+NIGHT = datetime(2026, 11, 24, 20, 33, 59, 999_999, tzinfo=timezone.utc)
+
+
+@pytest.mark.usefixtures("in_india")
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_the_line_before_the_command_says_when_the_upload_may_expire_by_this_machines_time(
+    status: Status,
+) -> None:
+    line = ending(outcome(status, expires=NIGHT))[-2]
+    assert "may expire on 2026-11-25 at 02:03, a day after its last activity" in line
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_where_the_last_activity_is_not_known_no_time_is_said(status: Status) -> None:
+    line = ending(outcome(status))[-2]
+    assert "may expire a day after its last activity" in line
+
+
+def test_where_no_upload_is_known_none_expires() -> None:
+    lines = ending(Outcome(status=Status.OPEN), "--resume")
+    assert not any("expire" in line for line in lines)
+    assert lines[-1].endswith("--resume")
+
+
+@pytest.mark.usefixtures("in_india")
+def test_the_record_says_when_the_upload_may_expire_with_its_offset() -> None:
+    record = as_record(outcome(Status.OPEN, expires=NIGHT), options(), seconds=1)
+    assert record["expires"] == "2026-11-24T20:33:59+00:00"
+    assert as_record(outcome(Status.OPEN), options(), seconds=1)["expires"] is None
 
 
 def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks() -> None:
@@ -241,12 +284,13 @@ def test_the_object_counts_what_was_done(server: RehearsalServer, make_file: Mak
     assert first["missingBlocks"] == [1, 2, 3]
     assert first["bytesSent"] == MIB
     assert "--upload-id" in first["resumeCommand"]
+    assert datetime.fromisoformat(first["expires"]) > datetime.now(timezone.utc)
     last = json.loads(
         upload(server, source, "--output", "json", "--upload-id", first["uploadId"]).out
     )
     assert (last["bytesSent"], last["bytesSkipped"]) == (2 * MIB + 5, MIB)
     assert (last["size"], last["blockSize"], last["blocks"]) == (3 * MIB + 5, MIB, 4)
-    assert last["resumeCommand"] is last["error"] is None
+    assert last["resumeCommand"] is last["expires"] is last["error"] is None
 
 
 def test_an_error_of_the_service_keeps_its_code_and_request_id(
