@@ -45,7 +45,9 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
     internal = isinstance(error, InternalError)
     if isinstance(error, CompletionUnknown) or (reached.may_be_stored and internal):
         return Status.UNKNOWN, error
-    if isinstance(error, ArchiveMismatch | UploadNotFound | VaultNotFound | BadInput):
+    if isinstance(error, ArchiveMismatch | UploadNotFound | VaultNotFound):
+        return Status.FAILED, error
+    if isinstance(error, BadInput) and not reached.opened:
         return Status.FAILED, error
     may_pass = error.keeps_upload or isinstance(error, TransientError)
     is_open = reached.opened or (reached.resumes and may_pass)
