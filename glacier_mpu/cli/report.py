@@ -6,7 +6,7 @@ import os
 from datetime import datetime, timezone
 from enum import IntEnum
 
-from glacier_mpu.cli.next_step import next_command, next_step
+from glacier_mpu.cli.next_step import next_command, next_step, run_again_once
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import MIB, Plan, as_ranges
@@ -14,7 +14,6 @@ from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
 from glacier_mpu.vault.errors import (
     CompletionUnknown,
-    TransientError,
     VaultError,
 )
 
@@ -223,9 +222,8 @@ def _aborted(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _failed(outcome: Outcome, options: Options) -> list[str]:
-    if isinstance(outcome.error, TransientError):
-        return ["no upload was started; run this again once the network and the service are back"]
-    return []
+    once = run_again_once(outcome.error)
+    return [f"no upload was started; run this again once {once}"] if once else []
 
 
 def _unknown(outcome: Outcome, options: Options) -> list[str]:

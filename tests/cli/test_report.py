@@ -21,16 +21,22 @@ from glacier_mpu.cli.report import (
     plan_record,
     result_lines,
 )
-from glacier_mpu.errors import SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.errors import (
+    AccessDenied,
     BareRefusal,
     CompletionUnknown,
+    ConnectionLost,
+    CredentialsExpired,
+    CredentialsRejected,
+    ServiceDown,
     TransientError,
+    Unreachable,
 )
 from tests.support.scripts import VAULT, Ended, run, script_parser
 
@@ -187,9 +193,29 @@ def test_an_interrupted_run_that_knows_no_upload_says_that_there_may_be_one() ->
     assert any("--resume" in line for line in lines)
 
 
-def test_a_failure_that_is_only_temporary_says_to_run_it_again() -> None:
-    lines = ending(Outcome(status=Status.FAILED, error=TransientError("503")))
-    assert "run this again" in lines[-1]
+@pytest.mark.parametrize(
+    ("error", "once"),
+    [
+        (TransientError("503"), "the network and the service are back"),
+        (Unreachable("no route"), "the network and the service are back"),
+        (ConnectionLost("no route"), "the connection is back"),
+        (ServiceDown("503"), "the service is back"),
+        (SourceLost("ESTALE"), "the file can be read"),
+        (CredentialsRejected("403"), "the credentials are accepted"),
+        (CredentialsExpired("403"), "the credentials are renewed"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, UploadError) else "",
+)
+def test_a_failure_that_may_pass_says_that_no_upload_was_started_and_when_to_run_it_again(
+    error: UploadError, once: str
+) -> None:
+    lines = ending(Outcome(status=Status.FAILED, error=error))
+    assert lines[-1] == f"no upload was started; run this again once {once}"
+
+
+def test_a_failure_that_will_not_pass_is_not_to_be_run_again() -> None:
+    lines = ending(Outcome(status=Status.FAILED, error=AccessDenied("403")))
+    assert not any("run this again" in line for line in lines)
 
 
 def test_an_aborted_upload_says_what_would_have_kept_it() -> None:
