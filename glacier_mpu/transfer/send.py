@@ -128,6 +128,7 @@ class Blocks:
 
     stored         what the vault listed
     known          hashes that were computed already
+    proven         blocks that are stored as the file has them
     failed         why blocks could not be read or sent
     differing      blocks that are stored, but not as the file has them
     bytes_skipped  what was found to be stored as the file has it
@@ -138,20 +139,20 @@ class Blocks:
     plan: Plan
     upload_id: str
     stored: Mapping[int, StoredPart]
-    known: Mapping[int, Digest] = field(default_factory=dict)
+    known: dict[int, Digest] = field(default_factory=dict)
+    proven: set[int] = field(default_factory=set)
     failed: dict[int, UploadError] = field(default_factory=dict)
     differing: set[int] = field(default_factory=set)
     bytes_skipped: int = 0
     last_activity: datetime | None = None
-    _roots: dict[int, bytes] = field(default_factory=dict)
 
     def missing(self, numbers: Sequence[int]) -> list[int]:
         """Return those of these blocks that are not stored at all."""
-        return [n for n in numbers if n not in self.stored and n not in self._roots]
+        return [n for n in numbers if n not in self.stored and n not in self.proven]
 
     def unproven(self) -> list[int]:
         """Return the file's blocks that are not known to be stored as the file has them."""
-        return [number for number in self.plan.numbers if number not in self._roots]
+        return [number for number in self.plan.numbers if number not in self.proven]
 
     def unsent(self) -> list[int]:
         """Return the blocks that have still to be sent, as far as is known."""
@@ -161,7 +162,7 @@ class Blocks:
         """Return the archive's tree hash in hex, or an empty string while a block is unproven."""
         if self.unproven():
             return ""
-        return combine([self._roots[number] for number in self.plan.numbers]).hex()
+        return combine([self.known[number].tree for number in self.plan.numbers]).hex()
 
     def raise_failure(self) -> None:
         """Raise the first failure, if there is one."""
@@ -186,11 +187,12 @@ class Blocks:
     def note_done(self, task: BlockTask, done: BlockDone) -> None:
         """Take note of a task's result."""
         number = done.block.number
+        self.known[number] = done.digest
         self.last_activity = done.acknowledged or self.last_activity
         if not done.proven:
             self.differing.add(number)
             return
-        self._roots[number] = done.digest.tree
+        self.proven.add(number)
         self.failed.pop(number, None)
         if task.stored is not None:
             self.bytes_skipped += done.block.size

@@ -7,7 +7,7 @@ blocks, check the rest, complete, name the ending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -15,12 +15,17 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from glacier_mpu.errors import (
-    BlocksMissing,
+    FileTooShort,
     InternalError,
     UploadError,
 )
-from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.stop import Stop, Stopped, Waits
+from glacier_mpu.transfer.closing import (
+    check_the_rest,
+    list_if_answered,
+    list_would_be_answered,
+    refuse_if_replaced,
+)
 from glacier_mpu.transfer.context import Context, opened_context, utc_now
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
 from glacier_mpu.transfer.events import (
@@ -32,14 +37,15 @@ from glacier_mpu.transfer.events import (
     Watcher,
 )
 from glacier_mpu.transfer.request import Outcome, Request, Status
-from glacier_mpu.transfer.resume import Opened, open_upload, stored_blocks
+from glacier_mpu.transfer.resume import Opened, open_upload
 from glacier_mpu.transfer.send import BlockDone, Blocks, BlockTask, Sender, line_up, upload_block
 from glacier_mpu.transfer.workers import Threads, Workers, run_aside
-from glacier_mpu.vault.answers import Archive
+from glacier_mpu.vault.answers import Archive, Listing
 from glacier_mpu.vault.client import Address
 from glacier_mpu.vault.completion import Completion
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
+    UploadNotFound,
 )
 
 T = TypeVar("T")
@@ -132,9 +138,11 @@ class _Run:
         sender.run(asked, may_send=True, tick=self._tick_and_tune)
         blocks.raise_failure()
         if request.finish:
-            self._check_the_rest(blocks, sender)
+            check_the_rest(blocks, sender, list_parts=self._list_parts, tick=self._tick)
         request.source.check_unchanged()
         if not request.finish:
+            list_if_answered(blocks, self._list_parts)
+            refuse_if_replaced(blocks, asked)
             return self._outcome(Status.STORED)
         return self._outcome(Status.COMPLETED, archive=self._complete(blocks))
 
@@ -146,7 +154,7 @@ class _Run:
             plan=opened.plan,
             upload_id=opened.upload_id,
             stored=opened.stored,
-            known=opened.known,
+            known=dict(opened.known),
             last_activity=self.context.clock() if opened.is_new else None,
         )
         self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
@@ -159,25 +167,8 @@ class _Run:
         if missing:
             self.watcher.hear(MissingBlocks(missing))
 
-    def _check_the_rest(self, blocks: Blocks, sender: Sender) -> None:
-        """Make sure that blocks outside the asked range, too, are stored as the file has them.
-
-        Raises BlocksMissing. The list is asked for anew: another run may have stored them.
-        """
-        rest = blocks.unproven()
-        if not rest:
-            return
-        listing = self._aside(lambda: self.vault.list_parts(blocks.upload_id))
-        blocks.stored = {**blocks.stored, **stored_blocks(listing, blocks.plan)}
-        sender.run(rest, may_send=False, tick=self._tick)
-        blocks.raise_failure()
-        lacks = {
-            "not stored": blocks.missing(rest),
-            "stored, but not as the file has them": blocks.differing & set(rest),
-        }
-        reasons = [f"{what}: {_named(numbers)}" for what, numbers in lacks.items() if numbers]
-        if reasons:
-            raise BlocksMissing(f"the upload was not completed; {'; '.join(reasons)}")
+    def _list_parts(self) -> Listing:
+        return self._aside(lambda: self.vault.list_parts(self.upload_id))
 
     def _complete(self, blocks: Blocks) -> Archive:
         tree_hash = blocks.tree_hash()
@@ -213,10 +204,24 @@ class _Run:
         """Return the outcome, after aborting the upload if that is what was asked for."""
         if status is Status.OPEN and error is not None and self._aborts(error):
             status = self._abort()
+        if status is Status.OPEN and self.blocks and list_would_be_answered(self.blocks, error):
+            status, error = self._with_others_blocks(self.blocks, status, error)
         archive = None
         if isinstance(error, ArchiveMismatch):
             archive = Archive(error.archive_id, error.location, error.tree_hash, error.size)
         return self._outcome(status, error=error, archive=archive)
+
+    def _with_others_blocks(
+        self, blocks: Blocks, status: Status, error: UploadError | None
+    ) -> tuple[Status, UploadError | None]:
+        """Look what others have stored. Return the same ending, unless the upload is gone."""
+        try:
+            list_if_answered(blocks, self._list_parts)
+        except UploadNotFound as gone:
+            return ending(gone, self._reached())
+        except FileTooShort:
+            pass  # why blocks failed says more
+        return status, error
 
     def _aborts(self, error: UploadError) -> bool:
         """Tell whether the upload is to be aborted: for a failed block, and nothing else."""
@@ -265,7 +270,3 @@ class _Run:
     def _tick(self) -> None:
         self.context.stop.check()
         self.watcher.tick()
-
-
-def _named(numbers: Collection[int]) -> str:
-    return f"block{'s' if len(numbers) > 1 else ''} {as_ranges(numbers)}"

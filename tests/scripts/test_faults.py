@@ -35,6 +35,7 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY, Answer, Call
 from glacier_mpu.stop import Waits
 from tests.support import faults
+from tests.support.engine import carry_out
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty
 from tests.support.scripts import VAULT, assert_nothing_secret, client_of
 from tests.support.wire_client import wait_until
@@ -858,6 +859,53 @@ def test_the_loser_of_a_race_to_complete_says_what_it_knows(
 def forget_uploads(handler: FaultyHandler, call: Call, answer: Answer) -> None:
     empty = b'{"Marker":null,"UploadsList":[]}'
     Handler.send(handler, call, Answer(200, {"Content-Type": "application/json"}, empty))
+
+
+@BOTH
+def test_blocks_that_another_machine_stored_beyond_the_files_end_leave_the_upload_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """The two machines' files differ: no flag was wrong, and blocks were sent."""
+    source, longer = make_file(2 * MIB), make_file(4 * MIB, "longer")
+    with glacier(tmp_path / "g") as server:
+        first = run(script, server, source, "--blocksize", 1, "--end", 0, "--finish-upload=False")
+        by_id = f"--upload-id={first.record['uploadId']}"
+
+        def store() -> None:
+            carry_out(
+                server, longer, upload_id=first.record["uploadId"], first=3, last=3, finish=False
+            )
+
+        handler_of(server).faults = [Fault(CALLS["a block"], faults.do(store))]
+        end = run(script, server, source, by_id, "--start", 1)
+        assert end.code == 3, end.err
+        assert end.error_code == "FileTooShort"
+        assert end.record["status"] == "open"
+        assert end.err.splitlines()[-1].endswith(by_id)
+        assert open_uploads(server) == [end.record["uploadId"]]
+
+
+@BOTH
+def test_the_closing_line_of_a_part_counts_what_other_machines_have_stored(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(4 * MIB)
+    with glacier(tmp_path / "g") as server:
+        part = ["--blocksize", 1, "--finish-upload=False"]
+        first = run(script, server, source, *part, "--end", 0)
+        by_id = f"--upload-id={first.record['uploadId']}"
+
+        def store() -> None:
+            carry_out(
+                server, source, upload_id=first.record["uploadId"], first=2, last=3, finish=False
+            )
+
+        handler_of(server).faults = [Fault(CALLS["a block"], faults.do(store))]
+        end = run(script, server, source, by_id, *part, "--start", 1, "--end", 1)
+        assert end.code == 0, end.err
+        assert end.record["missingBlocks"] == []
+        assert "all requested blocks are stored; missing blocks: none" in end.err
+        assert "to complete it:" in end.err.splitlines()[-2]
 
 
 @BOTH

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.file import FileSource, inspect
-from glacier_mpu.stop import Stop
+from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.context import Context, utc_now
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
 from glacier_mpu.transfer.request import Outcome, Request
@@ -69,6 +69,7 @@ def carry_out(
     description: str = "test",
     stop: Stop | None = None,
     clock: Callable[[], datetime] = utc_now,
+    waits: Waits = Waits(),
     **wishes: Any,
 ) -> Outcome:
     """Upload the file; `wishes` are members of the Request."""
@@ -80,4 +81,5 @@ def carry_out(
         stop=stop or Stop(),
         workers=workers,
         clock=clock,
+        waits=waits,
     )
