@@ -66,9 +66,8 @@ def list_would_be_answered(blocks: Blocks, error: UploadError | None) -> bool:
     Not after a stop, a dead line or refused credentials: nobody waits for the list, or would answer
     it.
     """
-    if error is None or not blocks.failed:
-        return False
-    return all(map(_service_answers, [error, *blocks.failed.values()]))
+    failures = blocks.failed.values()
+    return error is not None and bool(failures) and all(map(_service_answers, failures))
 
 
 def _service_answers(error: UploadError) -> bool:

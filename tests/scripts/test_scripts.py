@@ -295,6 +295,7 @@ def test_a_range_that_no_open_upload_can_have_exits_2_before_any_call(
     ended = run("GlacierMPUP.py", *common, *resumes, *arguments)
     assert ended.code == 2
     assert says in ended.err
+    assert ("larger ones are fewer" in ended.err) is ("--blocksize" not in arguments)
     assert "region" not in ended.err
 
 

@@ -8,8 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from glacier_mpu.rehearsal.server import RehearsalServer
-from glacier_mpu.source.blocks import MIB
+from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.source.file import inspect
+from glacier_mpu.source.treehash import Digest
 from glacier_mpu.transfer.request import Status
+from glacier_mpu.transfer.send import BlockDone, Blocks
 from tests.support import faults
 from tests.support.engine import carry_out
 from tests.support.faults import FOREVER, Fault, faulty
@@ -81,6 +84,16 @@ def test_a_block_that_a_resumed_upload_lacked_is_activity(
         began = clock.now
         again = carry_out(server, source, clock=clock, upload_id=first.upload_id, finish=False)
     assert again.expires == began + timedelta(hours=1) + DAY
+
+
+def test_what_is_compared_last_leaves_the_activity_before_it(make_file: MakeFile) -> None:
+    source = inspect(str(make_file(2 * MIB)))
+    blocks = Blocks(source=source, plan=Plan(source.size, MIB), upload_id="an-id", stored={})
+    digest, at = Digest(linear="0" * 64, tree=bytes(32)), Clock().now
+    for number, acknowledged in ((0, at), (1, None)):
+        done = BlockDone(blocks.plan.block(number), digest, proven=True, acknowledged=acknowledged)
+        blocks.note_done(blocks.task(number), done)
+    assert blocks.last_activity == at
 
 
 def test_what_is_open_no_more_does_not_expire(server: RehearsalServer, make_file: MakeFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import BlocksMissing, FileTooShort, SourceUnreadable
+from glacier_mpu.errors import BlocksMissing, FileTooShort, SourceChanged, SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.file import FileSource
@@ -244,6 +245,26 @@ def test_a_failed_block_that_another_run_has_stored_is_not_missing(
     assert list(outcome.missing) == [2]
 
 
+def test_a_failed_block_that_another_run_has_stored_in_its_full_size_is_not_missing(
+    tmp_path: Path, make_file: MakeFile
+) -> None:
+    source = make_file(3 * MIB)
+    shorter = make_file(MIB + 5, "shorter")
+    with glacier(tmp_path / "g") as server:
+        begun(server, source)
+        part(server, shorter, 1, 1)
+
+        def store_it() -> None:
+            handler_of(server).faults = []
+            part(server, source, 1, 1)
+
+        handler_of(server).faults = [only_block_1(NOT_BLOCK_1)]
+        watcher = AtTheFirst(BlockFailed, store_it)
+        outcome = failing(server, source, watcher=watcher, upload_id=the_upload(server))
+    assert outcome.status is Status.OPEN
+    assert list(outcome.missing) == [2]
+
+
 def test_after_a_block_could_not_be_read_the_blocks_are_listed_again(
     tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,8 +308,20 @@ def test_one_block_for_which_nobody_answered_is_enough_not_to_list_again(
 
     bad_day = Fault("UploadMultipartPart", refuse_0_and_cut_2, times=FOREVER)
     with glacier(tmp_path / "g", bad_day) as server:
-        outcome = failing(server, make_file(3 * MIB))
+        outcome = failing(server, make_file(3 * MIB), slots=1)
         assert list(outcome.failed) == [0, 1]
+        assert lists(server) == 0
+
+
+def test_where_no_block_failed_the_blocks_are_not_listed_again(
+    tmp_path: Path, make_file: MakeFile
+) -> None:
+    source = make_file(2 * MIB)
+    touch = Fault("UploadMultipartPart", faults.do(lambda: os.utime(source, (0, 0))), after=1)
+    with glacier(tmp_path / "g", touch) as server:
+        outcome = failing(server, source)
+        assert outcome.status is Status.OPEN
+        assert isinstance(outcome.error, SourceChanged)
         assert lists(server) == 0
 
 
@@ -394,6 +427,24 @@ def test_a_block_that_another_run_mends_while_the_rest_is_compared_counts(
     assert path.read_bytes() == source.read_bytes()
 
 
+def test_a_block_that_cannot_be_read_to_be_compared_is_named_as_the_reason(
+    server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_file(3 * MIB)
+    begun(server, source, last=1)
+    real_digest = FileSource.digest
+
+    def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
+        if block.number == 1:
+            raise SourceUnreadable("EIO")
+        return real_digest(source, block, **rest)
+
+    monkeypatch.setattr(FileSource, "digest", digest)
+    outcome = part(server, source, 2, 2, finish=True)
+    assert outcome.status is Status.OPEN
+    assert isinstance(outcome.error, SourceUnreadable)
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_block_that_another_run_replaces_while_the_rest_is_compared_is_not_completed(
     tmp_path: Path, make_file: MakeFile, number: int
@@ -412,14 +463,15 @@ def test_a_block_that_another_run_replaces_while_the_rest_is_compared_is_not_com
         assert "CompleteMultipartUpload" not in handler_of(server).calls
 
 
+@pytest.mark.parametrize("finish", [True, False])
 def test_an_upload_that_holds_data_beyond_the_files_end_is_open_and_not_bad_input(
-    tmp_path: Path, make_file: MakeFile
+    tmp_path: Path, make_file: MakeFile, *, finish: bool
 ) -> None:
     source, longer = make_file(3 * MIB), make_file(5 * MIB, "longer")
     with glacier(tmp_path / "g") as server:
         begun(server, source, last=1)
         handler_of(server).faults = [meanwhile(lambda: part(server, longer, 4, 4))]
-        outcome = part(server, source, 2, 2, finish=True)
+        outcome = part(server, source, 2, 2, finish=finish)
     assert outcome.status is Status.OPEN
     assert isinstance(outcome.error, FileTooShort)
 
