@@ -60,14 +60,12 @@ def refuse_if_replaced(blocks: Blocks, asked: Collection[int]) -> None:
         )
 
 
-def list_would_be_answered(blocks: Blocks, error: UploadError | None) -> bool:
-    """Tell whether a list is worth asking for after a run that blocks failed in.
+def list_would_be_answered(blocks: Blocks) -> bool:
+    """Tell whether a list is worth asking for after blocks failed.
 
-    Not after a stop, a dead line or refused credentials: nobody waits for the list, or would answer
-    it.
+    Not after a dead line or refused credentials. (After a stop, no call is made.)
     """
-    failures = blocks.failed.values()
-    return error is not None and bool(failures) and all(map(_service_answers, failures))
+    return bool(blocks.failed) and all(map(_service_answers, blocks.failed.values()))
 
 
 def _service_answers(error: UploadError) -> bool:

@@ -440,7 +440,7 @@ def test_a_block_that_cannot_be_read_to_be_compared_is_named_as_the_reason(
         return real_digest(source, block, **rest)
 
     monkeypatch.setattr(FileSource, "digest", digest)
-    outcome = part(server, source, 2, 2, finish=True)
+    outcome = part(server, source, 2, 2, finish=True, keep_going=True)
     assert outcome.status is Status.OPEN
     assert isinstance(outcome.error, SourceUnreadable)
 
