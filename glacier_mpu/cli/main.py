@@ -98,8 +98,7 @@ def _request(options: Options) -> Request:
         abort=serial and options.finish and not options.resume,
         resume=options.resume,
     )
-    if not request.resumes:
-        request.plan()
+    request.check()
     return request
 
 

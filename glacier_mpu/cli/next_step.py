@@ -6,8 +6,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from glacier_mpu.cli.options import Options, UsageError
 from glacier_mpu.errors import (
@@ -32,13 +32,19 @@ from glacier_mpu.vault.errors import (
     ArchiveMismatch,
     CertificateError,
     ClockSkew,
+    ConnectionLost,
     CredentialsExpired,
+    CredentialsRejected,
     HashMismatch,
     NotPermitted,
     NotTheService,
+    ServiceDown,
+    TransientError,
     UploadNotFound,
     VaultNotFound,
 )
+
+T = TypeVar("T")
 
 # The entry of the most specific class counts. A text, or a function of the error's facts.
 _STEPS: dict[type, str | Callable[[Any], str]] = {
@@ -95,14 +101,30 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
     ArchiveMismatch: "do not rely on this archive; upload the file again, then delete it",
 }
 
+# What has to be so before the same command can help, where no upload was started. Likewise.
+_RUN_AGAIN_ONCE: dict[type, str] = {
+    TransientError: "the network and the service are back",
+    ConnectionLost: "the connection is back",
+    ServiceDown: "the service is back",
+    SourceUnreadable: "the file can be read",
+    CredentialsExpired: "the credentials are renewed",
+    CredentialsRejected: "the credentials are accepted",
+}
+
 
 def next_step(error: UploadError) -> str:
     """Return what to do about the error; empty where its message says it, or the ending does."""
-    for kind in type(error).__mro__:
-        step = _STEPS.get(kind)
-        if step is not None:
-            return step if isinstance(step, str) else step(error)
-    return ""
+    step = _most_specific(_STEPS, error, otherwise="")
+    return step if isinstance(step, str) else step(error)
+
+
+def run_again_once(error: UploadError | None) -> str:
+    """Return what has to be so before the same command helps; empty where it never does."""
+    return _most_specific(_RUN_AGAIN_ONCE, error, otherwise="")
+
+
+def _most_specific(table: Mapping[type, T], error: object, *, otherwise: T) -> T:
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), otherwise)
 
 
 def next_command(outcome: Outcome, options: Options) -> str:

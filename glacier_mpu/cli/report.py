@@ -6,7 +6,7 @@ import os
 from datetime import datetime, timezone
 from enum import IntEnum
 
-from glacier_mpu.cli.next_step import next_command, next_step
+from glacier_mpu.cli.next_step import next_command, next_step, run_again_once
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import MIB, Plan, as_ranges
@@ -14,7 +14,6 @@ from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
 from glacier_mpu.vault.errors import (
     CompletionUnknown,
-    TransientError,
     VaultError,
 )
 
@@ -93,10 +92,12 @@ def result_lines(outcome: Outcome) -> list[str]:
             f"tree-hash: {outcome.archive.tree_hash}",
             f"size: {outcome.archive.size}",
         ]
-    if outcome.status in (Status.OPEN, Status.STORED):
-        missing = as_ranges(outcome.missing) or "none"
-        return [f"upload-id: {outcome.upload_id}", f"blocks-missing: {missing}"]
-    return []
+    lines = []
+    if outcome.status in (Status.OPEN, Status.STORED) and outcome.upload_id:
+        lines.append(f"upload-id: {outcome.upload_id}")
+        if outcome.plan is not None:  # else the vault was not heard, and any block may be missing
+            lines.append(f"blocks-missing: {as_ranges(outcome.missing) or 'none'}")
+    return lines
 
 
 def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> dict[str, object]:
@@ -119,6 +120,7 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
         "bytesSkipped": outcome.bytes_skipped,
         "retries": outcome.retries,
         "resumeCommand": next_command(outcome, options) if can_resume and options else None,
+        "expires": _iso(outcome.expires) if outcome.expires else None,
         "error": _error_record(error) if error else None,
     }
 
@@ -190,18 +192,26 @@ def _stored(outcome: Outcome, options: Options) -> list[str]:
     missing = as_ranges(outcome.missing)
     return [
         f"all requested blocks are stored; missing blocks: {missing or 'none'}",
-        "the upload stays open, and expires after a day without activity; "
+        _stays_open(outcome)
         + ("to send the missing blocks and complete it:" if missing else "to complete it:"),
         next_command(outcome, options),
     ]
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
-    if outcome.upload_id:
-        line = "the upload stays open, and expires after a day without activity; to resume it:"
-    else:
-        line = "to try again:"
+    line = f"{_stays_open(outcome)}to resume it:" if outcome.upload_id else "to try again:"
     return [line, next_command(outcome, options)]
+
+
+def _stays_open(outcome: Outcome) -> str:
+    """Return the beginning of a sentence that says until when the upload is kept."""
+    if outcome.expires is None:
+        return "the upload stays open, and may expire a day after its last activity; "
+    moment = outcome.expires.astimezone()
+    return (
+        f"the upload stays open, and may expire on {moment:%Y-%m-%d} at {moment:%H:%M}, a day "
+        "after its last activity; "
+    )
 
 
 def _aborted(outcome: Outcome, options: Options) -> list[str]:
@@ -212,9 +222,8 @@ def _aborted(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _failed(outcome: Outcome, options: Options) -> list[str]:
-    if isinstance(outcome.error, TransientError):
-        return ["no upload was started; run this again once the network and the service are back"]
-    return []
+    once = run_again_once(outcome.error)
+    return [f"no upload was started; run this again once {once}"] if once else []
 
 
 def _unknown(outcome: Outcome, options: Options) -> list[str]:

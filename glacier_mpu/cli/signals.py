@@ -1,4 +1,7 @@
-"""Signals: the first asks the run to stop in good order, a second one ends the process at once."""
+"""Signals: the first asks the run to stop in good order, a second one ends the process at once.
+
+A hang-up is no second one: a terminal that is closed sends two, one of them by way of the shell.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,16 @@ from glacier_mpu.stop import Stop
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
-# SIGHUP, which a closed terminal sends, does not exist on Windows.
-_ASK_TO_STOP = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
+# By signal, what a second one does. SIGHUP does not exist on Windows.
+_SECOND = {
+    getattr(signal, name): then
+    for name, then in (
+        ("SIGINT", signal.SIG_DFL),
+        ("SIGTERM", signal.SIG_DFL),
+        ("SIGHUP", signal.SIG_IGN),
+    )
+    if hasattr(signal, name)
+}
 
 
 class Interruption:
@@ -29,7 +38,7 @@ class Interruption:
         self._before: dict[int, Handler] = {}
 
     def __enter__(self) -> Interruption:
-        for number in _ASK_TO_STOP:
+        for number in _SECOND:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._asked)
         return self
@@ -42,4 +51,4 @@ class Interruption:
         self.signal = number
         self.stop.ask()
         for other in self._before:
-            signal.signal(other, signal.SIG_DFL)
+            signal.signal(other, _SECOND[other])

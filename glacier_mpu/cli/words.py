@@ -42,6 +42,7 @@ _CALLS = {
     "complete": "complete the upload",
     "abort": "abort the upload",
     "read_block": "read block",
+    "read_file": "look at the file",
 }
 
 

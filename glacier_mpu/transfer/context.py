@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.stop import Stop, Waits
@@ -34,6 +35,7 @@ class Context:
     allow       says how many of so many bytes may be sent now, at least 1
     stop        asked when the run is over or is to end
     keep_going  a failed block does not keep the others from being sent, unless all would fail alike
+    clock       tells the time, with its offset
     """
 
     vault: Vault
@@ -47,6 +49,7 @@ class Context:
     allow: Callable[[int], int]
     stop: Stop
     keep_going: bool
+    clock: Callable[[], datetime]
 
     def ends_run(self, error: UploadError) -> bool:
         """Tell whether this error of a block keeps the others from being sent."""
@@ -69,9 +72,20 @@ class Context:
         self.readers.tick(self.meter.bytes_read)
 
 
+def utc_now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(timezone.utc)
+
+
 @contextmanager
 def opened_context(
-    request: Request, address: Address, *, watcher: Watcher, stop: Stop, waits: Waits
+    request: Request,
+    address: Address,
+    *,
+    watcher: Watcher,
+    stop: Stop,
+    waits: Waits,
+    clock: Callable[[], datetime] = utc_now,
 ) -> Iterator[Context]:
     """Yield the context of a run; at the end wake all waiting tasks and close the connections.
 
@@ -105,6 +119,7 @@ def opened_context(
         allow=_throttle(request.max_bandwidth, stop),
         stop=stop,
         keep_going=request.keep_going,
+        clock=clock,
     )
     with closing(vault):
         try:

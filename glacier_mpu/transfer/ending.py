@@ -23,14 +23,15 @@ from glacier_mpu.vault.errors import (
 class Reached:
     """How far a run had come when it ended.
 
-    opened      the upload was open in this run
-    resumes     the request is to resume what an earlier run began
-    completing  completion was sent: from then on nothing that may be an archive is called failed
+    opened         the upload was open in this run
+    resumes        the request is to resume what an earlier run began
+    may_be_stored  completion may be carried out: what may be an archive is called neither failed
+                   nor open
     """
 
     opened: bool
     resumes: bool
-    completing: bool
+    may_be_stored: bool
 
 
 def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
@@ -42,9 +43,11 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
             sent=False,
         )
     internal = isinstance(error, InternalError)
-    if isinstance(error, CompletionUnknown) or (reached.completing and internal):
+    if isinstance(error, CompletionUnknown) or (reached.may_be_stored and internal):
         return Status.UNKNOWN, error
-    if isinstance(error, ArchiveMismatch | UploadNotFound | VaultNotFound | BadInput):
+    if isinstance(error, ArchiveMismatch | UploadNotFound | VaultNotFound):
+        return Status.FAILED, error
+    if isinstance(error, BadInput) and not reached.opened:
         return Status.FAILED, error
     may_pass = error.keeps_upload or isinstance(error, TransientError)
     is_open = reached.opened or (reached.resumes and may_pass)
@@ -53,7 +56,7 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
 
 def ending_by_stop(reached: Reached) -> tuple[Status, UploadError | None]:
     """Return how a run ended that was asked to stop, and the error that says so, if any."""
-    if reached.completing:
+    if reached.may_be_stored:
         message = "the answer to the completion was not awaited"
-        return Status.UNKNOWN, CompletionUnknown(message, sent=True, gone=False)
+        return Status.UNKNOWN, CompletionUnknown(message, sent=False, gone=False)
     return (Status.OPEN if reached.opened or reached.resumes else Status.FAILED), None

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
-from glacier_mpu.errors import NotTheWholeFile, UploadError
-from glacier_mpu.source.blocks import Plan, as_ranges, choose_block_size
+from glacier_mpu.errors import BlocksOutsideFile, NotTheWholeFile, UploadError
+from glacier_mpu.source.blocks import (
+    MIB,
+    Plan,
+    as_ranges,
+    choose_block_size,
+    smallest_block_size,
+)
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.vault.answers import Archive
 
@@ -43,6 +50,25 @@ class Request:
         """Whether the request is to resume what an earlier run began."""
         return self.upload_id is not None or self.resume
 
+    def check(self) -> None:
+        """Raise BadInput for what can be known to be wrong before any call.
+
+        An open upload has a block size of its own. Where none is asked for, only what is wrong for
+        every size is refused here: the smallest blocks are the most.
+        """
+        if not self.resumes:
+            self.plan()
+            return
+        block_size = self.block_size or smallest_block_size(self.source.size)
+        try:
+            Plan(self.source.size, block_size).selection(self.first, self.last)
+        except BlocksOutsideFile as error:
+            if self.block_size is None:
+                raise BlocksOutsideFile(
+                    f"{error.message} (of {block_size // MIB} MB; larger ones are fewer)"
+                ) from error
+            raise
+
     def plan(self) -> Plan:
         """Return the plan of a new upload. Raises BadInput if it could never end as asked."""
         plan = Plan(self.source.size, self.block_size or choose_block_size(self.source.size))
@@ -77,6 +103,7 @@ class Outcome:
     bytes_sent     all that was sent, what had to be sent again included
     bytes_skipped  what was found to be stored already
     retries        tries that failed and were followed by another
+    expires        when an open upload may expire; None where it is not open, or that is not known
     """
 
     status: Status
@@ -93,3 +120,4 @@ class Outcome:
     bytes_sent: int = 0
     bytes_skipped: int = 0
     retries: int = 0
+    expires: datetime | None = None

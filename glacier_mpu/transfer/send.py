@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block, Plan
@@ -51,11 +52,15 @@ class BlockTask:
 
 @dataclass(frozen=True, slots=True)
 class BlockDone:
-    """A block's hashes, and whether the vault holds it so. Can be sent to another process."""
+    """A block's hashes, and whether the vault holds it so. Can be sent to another process.
+
+    acknowledged  when the vault took it, if it was sent
+    """
 
     block: Block
     digest: Digest
     proven: bool
+    acknowledged: datetime | None = None
 
 
 def line_up(task: BlockTask, context: Context) -> None:
@@ -71,17 +76,19 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
 
     Raises the UploadError for which the block failed, or Stopped.
     """
+    acknowledged = None
     try:
         digest = _known(task, context) or _read(task, context)
         if task.stored is None:
             digest = _send_as_it_is(task, digest, context)
+            acknowledged = context.clock()
         else:
             _check_unchanged(task, context)
         proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
         context.slots.leave(task.place)
     task.source.release(task.block)
-    return BlockDone(task.block, digest, proven)
+    return BlockDone(task.block, digest, proven, acknowledged)
 
 
 def _known(task: BlockTask, context: Context) -> Digest | None:
@@ -222,28 +229,31 @@ class Blocks:
 
     stored         what the vault listed
     known          hashes that were computed already
+    proven         blocks that are stored as the file has them
     failed         why blocks could not be read or sent
     differing      blocks that are stored, but not as the file has them
     bytes_skipped  what was found to be stored as the file has it
+    last_activity  when the vault last acknowledged a block or the initiation in this run
     """
 
     source: Source
     plan: Plan
     upload_id: str
     stored: Mapping[int, StoredPart]
-    known: Mapping[int, Digest] = field(default_factory=dict)
+    known: dict[int, Digest] = field(default_factory=dict)
+    proven: set[int] = field(default_factory=set)
     failed: dict[int, UploadError] = field(default_factory=dict)
     differing: set[int] = field(default_factory=set)
     bytes_skipped: int = 0
-    _roots: dict[int, bytes] = field(default_factory=dict)
+    last_activity: datetime | None = None
 
     def missing(self, numbers: Sequence[int]) -> list[int]:
         """Return those of these blocks that are not stored at all."""
-        return [n for n in numbers if n not in self.stored and n not in self._roots]
+        return [n for n in numbers if n not in self.stored and n not in self.proven]
 
     def unproven(self) -> list[int]:
         """Return the file's blocks that are not known to be stored as the file has them."""
-        return [number for number in self.plan.numbers if number not in self._roots]
+        return [number for number in self.plan.numbers if number not in self.proven]
 
     def unsent(self) -> list[int]:
         """Return the blocks that have still to be sent, as far as is known."""
@@ -253,7 +263,7 @@ class Blocks:
         """Return the archive's tree hash in hex, or an empty string while a block is unproven."""
         if self.unproven():
             return ""
-        return combine([self._roots[number] for number in self.plan.numbers]).hex()
+        return combine([self.known[number].tree for number in self.plan.numbers]).hex()
 
     def raise_failure(self) -> None:
         """Raise the first failure, if there is one."""
@@ -278,10 +288,12 @@ class Blocks:
     def note_done(self, task: BlockTask, done: BlockDone) -> None:
         """Take note of a task's result."""
         number = done.block.number
+        self.known[number] = done.digest
+        self.last_activity = done.acknowledged or self.last_activity
         if not done.proven:
             self.differing.add(number)
             return
-        self._roots[number] = done.digest.tree
+        self.proven.add(number)
         self.failed.pop(number, None)
         if task.stored is not None:
             self.bytes_skipped += done.block.size

@@ -7,21 +7,27 @@ blocks, check the rest, complete, name the ending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from glacier_mpu.errors import (
-    BlocksMissing,
+    FileTooShort,
     InternalError,
     UploadError,
 )
-from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.stop import Stop, Stopped, Waits
-from glacier_mpu.transfer.context import Context, opened_context
+from glacier_mpu.transfer.closing import (
+    check_the_rest,
+    list_if_answered,
+    list_would_be_answered,
+    refuse_if_replaced,
+)
+from glacier_mpu.transfer.context import Context, opened_context, utc_now
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -33,18 +39,22 @@ from glacier_mpu.transfer.events import (
     Watcher,
 )
 from glacier_mpu.transfer.request import Outcome, Request, Status
-from glacier_mpu.transfer.resume import Opened, open_upload, stored_blocks
+from glacier_mpu.transfer.resume import Opened, open_upload
 from glacier_mpu.transfer.send import BlockDone, Blocks, BlockTask, Sender, line_up, upload_block
 from glacier_mpu.transfer.workers import Threads, Workers, run_aside
-from glacier_mpu.vault.answers import Archive
+from glacier_mpu.vault.answers import Archive, Listing
 from glacier_mpu.vault.client import Address
+from glacier_mpu.vault.completion import Completion
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
+    UploadNotFound,
 )
 
 T = TypeVar("T")
 BlockWorkers = Workers[BlockTask, BlockDone]
 
+# Source: https://docs.aws.amazon.com/amazonglacier/latest/dev/api-multipart-initiate-upload.html
+_KEPT_WITHOUT_ACTIVITY = timedelta(hours=24)
 # How long the answer to a completion is waited for once the run is to stop, in ticks.
 _TICKS_FOR_THE_ANSWER = 7
 
@@ -57,13 +67,17 @@ def upload(
     stop: Stop,
     workers: Callable[[Context], BlockWorkers] | None = None,
     waits: Waits = Waits(),
+    clock: Callable[[], datetime] = utc_now,
 ) -> Outcome:
     """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is asked.
 
-    `workers` makes what does the blocks; None is threads of this process. Raises RegionMissing or
-    AddressInvalid if no client can be made from the address.
+    `workers` makes what does the blocks; None is threads of this process. `clock` tells the time,
+    with its offset. Raises RegionMissing or AddressInvalid if no client can be made from the
+    address.
     """
-    with opened_context(request, address, watcher=watcher, stop=stop, waits=waits) as context:
+    with opened_context(
+        request, address, watcher=watcher, stop=stop, waits=waits, clock=clock
+    ) as context:
         watcher.hear(Connected(context.vault.endpoint_url))
         with closing((workers or _threads)(context)) as doing:
             outcome = _Run(request, context, doing).carry_out()
@@ -87,7 +101,7 @@ def _threads(context: Context) -> BlockWorkers:
 
 
 class _Run:
-    """One run. `blocks` is there once the upload is open; `completing` once that was sent."""
+    """One run. `blocks` is there once the upload is open, `completion` once that is tried."""
 
     def __init__(self, request: Request, context: Context, workers: BlockWorkers) -> None:
         self.request = request
@@ -98,7 +112,7 @@ class _Run:
         self.aside = ThreadPoolExecutor(1)
         self.description = request.description
         self.blocks: Blocks | None = None
-        self.completing = False
+        self.completion: Completion | None = None
 
     @property
     def upload_id(self) -> str:
@@ -130,10 +144,13 @@ class _Run:
         self._try_again(blocks, sender)
         blocks.raise_failure()
         if request.finish:
-            self._check_the_rest(blocks, sender)
-        # Not in this thread, which hears signals: a look at a drive that hangs may take for ever.
-        self._aside(request.source.check_unchanged)
+            check_the_rest(
+                blocks, sender, list_parts=self._list_parts, tick=self._tick_and_tune_reading
+            )
+        self._check_unchanged()
         if not request.finish:
+            list_if_answered(blocks, self._list_parts)
+            refuse_if_replaced(blocks, asked)
             return self._outcome(Status.STORED)
         return self._outcome(Status.COMPLETED, archive=self._complete(blocks))
 
@@ -145,7 +162,8 @@ class _Run:
             plan=opened.plan,
             upload_id=opened.upload_id,
             stored=opened.stored,
-            known=opened.known,
+            known=dict(opened.known),
+            last_activity=self.context.clock() if opened.is_new else None,
         )
         self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
         return self.blocks
@@ -164,33 +182,23 @@ class _Run:
             self.watcher.hear(TryingAgain(again))
             sender.run(again, may_send=True, tick=self._tick_and_tune)
 
-    def _check_the_rest(self, blocks: Blocks, sender: Sender) -> None:
-        """Make sure that blocks outside the asked range, too, are stored as the file has them.
+    def _check_unchanged(self) -> None:
+        """Look at the file once more. Not in this thread, which hears signals: a drive may hang."""
+        look, reads = self.request.source.check_unchanged, self.context.reads
+        self._aside(lambda: reads.call("read_file", look))
 
-        Raises BlocksMissing. The list is asked for anew: another run may have stored them.
-        """
-        rest = blocks.unproven()
-        if not rest:
-            return
-        listing = self._aside(lambda: self.vault.list_parts(blocks.upload_id))
-        blocks.stored = {**blocks.stored, **stored_blocks(listing, blocks.plan)}
-        sender.run(rest, may_send=False, tick=self._tick_and_tune_reading)
-        blocks.raise_failure()
-        lacks = {
-            "not stored": blocks.missing(rest),
-            "stored, but not as the file has them": blocks.differing & set(rest),
-        }
-        reasons = [f"{what}: {_named(numbers)}" for what, numbers in lacks.items() if numbers]
-        if reasons:
-            raise BlocksMissing(f"the upload was not completed; {'; '.join(reasons)}")
+    def _list_parts(self) -> Listing:
+        return self._aside(lambda: self.vault.list_parts(self.upload_id))
 
     def _complete(self, blocks: Blocks) -> Archive:
         tree_hash = blocks.tree_hash()
 
         def complete() -> Archive:
             self.context.stop.check()
-            self.completing = True
-            return self.vault.complete(blocks.upload_id, size=blocks.plan.size, tree_hash=tree_hash)
+            self.completion = tries = Completion()
+            return self.vault.complete(
+                blocks.upload_id, size=blocks.plan.size, tree_hash=tree_hash, tries=tries
+            )
 
         return run_aside(self.aside, complete, tick=self._tick_with_patience())
 
@@ -199,8 +207,8 @@ class _Run:
         left = iter(range(_TICKS_FOR_THE_ANSWER))
 
         def tick() -> None:
-            waits = self.completing and self.context.stop.asked and next(left, None) is not None
-            if not waits:
+            stopping = self.completion is not None and self.context.stop.asked
+            if not stopping or next(left, None) is None:
                 self._tick()
 
         return tick
@@ -209,17 +217,31 @@ class _Run:
         return Reached(
             opened=self.blocks is not None,
             resumes=self.request.resumes,
-            completing=self.completing,
+            may_be_stored=self.completion is not None and self.completion.may_be_stored,
         )
 
     def _ended(self, status: Status, error: UploadError | None) -> Outcome:
         """Return the outcome, after aborting the upload if that is what was asked for."""
         if status is Status.OPEN and error is not None and self._aborts(error):
             status = self._abort()
+        if status is Status.OPEN and self.blocks and list_would_be_answered(self.blocks):
+            status, error = self._with_others_blocks(self.blocks, status, error)
         archive = None
         if isinstance(error, ArchiveMismatch):
             archive = Archive(error.archive_id, error.location, error.tree_hash, error.size)
         return self._outcome(status, error=error, archive=archive)
+
+    def _with_others_blocks(
+        self, blocks: Blocks, status: Status, error: UploadError | None
+    ) -> tuple[Status, UploadError | None]:
+        """Look what others have stored. Return the same ending, unless the upload is gone."""
+        try:
+            list_if_answered(blocks, self._list_parts)
+        except UploadNotFound as gone:
+            return ending(gone, self._reached())
+        except FileTooShort:
+            pass  # why blocks failed says more
+        return status, error
 
     def _aborts(self, error: UploadError) -> bool:
         """Tell whether the upload is to be aborted: for a failed block, and nothing else."""
@@ -241,6 +263,8 @@ class _Run:
         self, status: Status, *, archive: Archive | None = None, error: UploadError | None = None
     ) -> Outcome:
         blocks = self.blocks
+        is_open = status in (Status.OPEN, Status.STORED)
+        last_activity = blocks.last_activity if blocks and is_open else None
         return Outcome(
             status=status,
             upload_id=self.upload_id or self.request.upload_id or "",
@@ -253,6 +277,7 @@ class _Run:
             unproven=blocks.unproven() if blocks else (),
             error=error,
             bytes_skipped=blocks.bytes_skipped if blocks else 0,
+            expires=last_activity + _KEPT_WITHOUT_ACTIVITY if last_activity else None,
         )
 
     def _aside(self, work: Callable[[], T]) -> T:
@@ -270,7 +295,3 @@ class _Run:
         self.context.stop.check()
         self.context.look()
         self.watcher.tick()
-
-
-def _named(numbers: Collection[int]) -> str:
-    return f"block{'s' if len(numbers) > 1 else ''} {as_ranges(numbers)}"

@@ -25,9 +25,9 @@ from glacier_mpu.vault.answers import (
     read_upload_id,
 )
 from glacier_mpu.vault.client import Address, call_once, connect
+from glacier_mpu.vault.completion import Completion, raise_unless_open
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
-    CompletionUnknown,
     CredentialsRejected,
     HashMismatch,
     Refused,
@@ -159,14 +159,17 @@ class Vault:
         )
         return [upload for uploads in pages for upload in uploads]
 
-    def complete(self, upload_id: str, *, size: int, tree_hash: str) -> Archive:
+    def complete(
+        self, upload_id: str, *, size: int, tree_hash: str, tries: Completion | None = None
+    ) -> Archive:
         """Turn the upload into an archive of `size` bytes, and return it.
 
         After a lost answer the call is repeated: for a while it gives the same archive again.
-        Raises CompletionUnknown when the upload is gone and no answer told of an archive,
-        ArchiveMismatch, and any other VaultError when the upload is still open.
+        `tries` is told how each one ends. Raises CompletionUnknown when the upload is gone, or the
+        service may still be at work on it, and no answer told of an archive; ArchiveMismatch; and
+        any other VaultError when the upload is still open.
         """
-        tries = Tries()
+        tries = tries or Completion()
 
         def attempt() -> Archive:
             with tries.another():
@@ -188,8 +191,8 @@ class Vault:
                 longest_silence_seconds=self._waits.connect + self._waits.complete,
             )
         except VaultError as error:
-            if isinstance(error, UploadNotFound) or tries.may_have_executed:
-                self._raise_if_gone(upload_id, error, sent=tries.may_have_executed)
+            if tries.unanswered or tries.may_have_executed:
+                raise_unless_open(upload_id, error, tries=tries, list_uploads=self.list_uploads)
             raise
         if archive.tree_hash != tree_hash:
             raise ArchiveMismatch(
@@ -215,21 +218,6 @@ class Vault:
         except UploadNotFound:
             if not tries.may_have_executed:
                 raise
-
-    def _raise_if_gone(self, upload_id: str, error: VaultError, *, sent: bool) -> None:
-        """Raise CompletionUnknown unless the upload is listed: then it has not been completed."""
-        try:
-            if any(upload.upload_id == upload_id for upload in self.list_uploads()):
-                return
-        except VaultError as no_list:
-            raise CompletionUnknown(
-                f"{error.message}; and the open uploads cannot be listed: {no_list.message}",
-                sent=False,
-                gone=False,
-            ) from error
-        raise CompletionUnknown(
-            f"{error.message}; the upload is no longer open", sent=sent
-        ) from error
 
     def _once(
         self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any

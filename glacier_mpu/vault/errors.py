@@ -198,9 +198,9 @@ class UploadNotFound(Refused):
 
 @dataclass(eq=False)
 class CompletionUnknown(VaultError):
-    """The upload is not there to be resumed, and nothing tells whether it is an archive now.
+    """Nothing tells whether the upload is an archive now, or is about to be one.
 
-    sent  completion was sent and its answer lost: the archive is very probably stored
+    sent  completion was sent and the upload is gone: the archive is very probably stored
     gone  the upload is known not to be open any more
     """
 

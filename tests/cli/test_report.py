@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -19,16 +21,22 @@ from glacier_mpu.cli.report import (
     plan_record,
     result_lines,
 )
-from glacier_mpu.errors import SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.errors import (
+    AccessDenied,
     BareRefusal,
     CompletionUnknown,
+    ConnectionLost,
+    CredentialsExpired,
+    CredentialsRejected,
+    ServiceDown,
     TransientError,
+    Unreachable,
 )
 from tests.support.scripts import VAULT, Ended, run, script_parser
 
@@ -36,7 +44,7 @@ MakeFile = Callable[..., Path]
 MEMBERS = [
     *("status", "archiveId", "location", "treeHash", "size", "uploadId", "blockSize", "blocks"),
     *("failedBlocks", "missingBlocks", "seconds", "bytesSent", "bytesSkipped", "retries"),
-    *("resumeCommand", "error"),
+    *("resumeCommand", "expires", "error"),
 ]
 PLAN = Plan(5 * MIB, MIB)
 ARCHIVE = Archive("an-archive", "/1/vaults/photos/archives/an-archive", "7d10", 5 * MIB)
@@ -107,6 +115,16 @@ def test_stdout_has_the_open_upload_and_its_missing_blocks(status: Status) -> No
     assert result_lines(outcome(status))[1] == "blocks-missing: none"
 
 
+def test_stdout_names_no_blocks_of_an_upload_that_is_not_known() -> None:
+    """`--resume` whose list of open uploads fails: there may be an upload, or none."""
+    assert result_lines(Outcome(status=Status.OPEN)) == []
+
+
+def test_stdout_calls_no_block_stored_before_the_vault_was_heard() -> None:
+    """`--upload-id` whose list of stored blocks fails: every block may be missing."""
+    assert result_lines(Outcome(status=Status.OPEN, upload_id="an-id")) == ["upload-id: an-id"]
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.ABORTED, Status.UNKNOWN])
 def test_stdout_is_empty_where_there_is_no_result(status: Status) -> None:
     assert result_lines(outcome(status)) == []
@@ -118,6 +136,47 @@ def test_the_last_line_of_an_open_upload_is_the_command_that_resumes_it(
     status: Status, missing: tuple[int, ...]
 ) -> None:
     assert ending(outcome(status, missing=missing))[-1].endswith("--upload-id=an-id")
+
+
+@pytest.fixture
+def in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine stand where the time is 5:30 hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "IST-5:30")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+NIGHT = datetime(2026, 11, 24, 20, 33, 59, 999_999, tzinfo=timezone.utc)
+
+
+@pytest.mark.usefixtures("in_india")
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_the_line_before_the_command_says_when_the_upload_may_expire_by_this_machines_time(
+    status: Status,
+) -> None:
+    line = ending(outcome(status, expires=NIGHT))[-2]
+    assert "may expire on 2026-11-25 at 02:03, a day after its last activity" in line
+
+
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_where_the_last_activity_is_not_known_no_time_is_said(status: Status) -> None:
+    line = ending(outcome(status))[-2]
+    assert "may expire a day after its last activity" in line
+
+
+def test_where_no_upload_is_known_none_expires() -> None:
+    lines = ending(Outcome(status=Status.OPEN), "--resume")
+    assert not any("expire" in line for line in lines)
+    assert lines[-1].endswith("--resume")
+
+
+@pytest.mark.usefixtures("in_india")
+def test_the_record_says_when_the_upload_may_expire_with_its_offset() -> None:
+    record = as_record(outcome(Status.OPEN, expires=NIGHT), options(), seconds=1)
+    assert record["expires"] == "2026-11-24T20:33:59+00:00"
+    assert as_record(outcome(Status.OPEN), options(), seconds=1)["expires"] is None
 
 
 def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks() -> None:
@@ -134,9 +193,29 @@ def test_an_interrupted_run_that_knows_no_upload_says_that_there_may_be_one() ->
     assert any("--resume" in line for line in lines)
 
 
-def test_a_failure_that_is_only_temporary_says_to_run_it_again() -> None:
-    lines = ending(Outcome(status=Status.FAILED, error=TransientError("503")))
-    assert "run this again" in lines[-1]
+@pytest.mark.parametrize(
+    ("error", "once"),
+    [
+        (TransientError("503"), "the network and the service are back"),
+        (Unreachable("no route"), "the network and the service are back"),
+        (ConnectionLost("no route"), "the connection is back"),
+        (ServiceDown("503"), "the service is back"),
+        (SourceLost("ESTALE"), "the file can be read"),
+        (CredentialsRejected("403"), "the credentials are accepted"),
+        (CredentialsExpired("403"), "the credentials are renewed"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, UploadError) else "",
+)
+def test_a_failure_that_may_pass_says_that_no_upload_was_started_and_when_to_run_it_again(
+    error: UploadError, once: str
+) -> None:
+    lines = ending(Outcome(status=Status.FAILED, error=error))
+    assert lines[-1] == f"no upload was started; run this again once {once}"
+
+
+def test_a_failure_that_will_not_pass_is_not_to_be_run_again() -> None:
+    lines = ending(Outcome(status=Status.FAILED, error=AccessDenied("403")))
+    assert not any("run this again" in line for line in lines)
 
 
 def test_an_aborted_upload_says_what_would_have_kept_it() -> None:
@@ -231,12 +310,13 @@ def test_the_object_counts_what_was_done(server: RehearsalServer, make_file: Mak
     assert first["missingBlocks"] == [1, 2, 3]
     assert first["bytesSent"] == MIB
     assert "--upload-id" in first["resumeCommand"]
+    assert datetime.fromisoformat(first["expires"]) > datetime.now(timezone.utc)
     last = json.loads(
         upload(server, source, "--output", "json", "--upload-id", first["uploadId"]).out
     )
     assert (last["bytesSent"], last["bytesSkipped"]) == (2 * MIB + 5, MIB)
     assert (last["size"], last["blockSize"], last["blocks"]) == (3 * MIB + 5, MIB, 4)
-    assert last["resumeCommand"] is last["error"] is None
+    assert last["resumeCommand"] is last["expires"] is last["error"] is None
 
 
 def test_an_error_of_the_service_keeps_its_code_and_request_id(

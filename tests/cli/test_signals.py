@@ -1,4 +1,4 @@
-"""Signals: the first asks to stop, the second ends the process, ignored ones stay ignored."""
+"""Signals: the first asks to stop, a second ends the process unless it is a hang-up."""
 
 from __future__ import annotations
 
@@ -87,15 +87,21 @@ with Interruption() as interruption:
 """
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [(name, name) for name in NAMES] + [("SIGINT", "SIGTERM"), ("SIGHUP", "SIGINT")],
-)
+@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("first", NAMES)
 def test_the_second_signal_ends_the_process_without_a_word(first: str, second: str) -> None:
     done = ended(TWICE.format(first=first, second=second))
     assert done.returncode == -getattr(signal, second)
     assert done.stdout.split() == [str(int(getattr(signal, first)))]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("first", NAMES)
+def test_a_hang_up_after_the_first_signal_ends_nothing(first: str) -> None:
+    """A terminal that is closed sends two: the shell passes one on, and the system sends one."""
+    done = ended(TWICE.format(first=first, second="SIGHUP"))
+    assert done.stdout.split() == [str(int(getattr(signal, first))), "still", "here"]
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nohup_is_inherited() -> None:

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shlex
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -23,10 +28,12 @@ from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import Answer, Call
 from tests.support import faults
+from tests.support.engine import carry_out
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty
 from tests.support.in_process import (
     BOTH,
     MIB,
+    QUICK,
     SOON,
     End,
     MakeFile,
@@ -39,6 +46,7 @@ from tests.support.in_process import (
     uploads_ever,
 )
 from tests.support.scripts import VAULT, client_of
+from tests.support.wire_client import wait_until
 
 CALLS = {
     "initiate": "InitiateMultipartUpload",
@@ -637,6 +645,85 @@ def test_a_completion_that_never_arrives_leaves_the_upload_open(
 
 
 @BOTH
+def test_a_completion_that_the_service_is_still_at_work_on_is_not_called_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """It takes longer than anybody waits, and the upload is listed until it is done.
+
+    Were it called open, the same command with --resume would store the file a second time.
+    """
+    source = make_file(2 * MIB)
+    may_go_on = threading.Event()
+    slow = Fault(CALLS["complete"], faults.do(lambda: may_go_on.wait(60)), times=FOREVER)
+    with glacier(tmp_path / "g", slow) as server:
+        end = run(script, server, source, "--blocksize", 1, "--resume", "--retry-minutes", "0.002")
+        assert end.code == 4, end.err
+        assert "very probably stored" not in end.err
+        assert open_uploads(server) == [end.record["uploadId"]]
+        command = shlex.split(end.err.splitlines()[-1])
+        assert "--resume" not in command
+        may_go_on.set()
+        wait_until(lambda: len(archives(server)) == 1)
+        found_out = run(*finding_out(script, server, source, command))
+        assert found_out.code == 1, found_out.err
+        assert "completed" in found_out.err
+        assert_one_intact_archive(server, source)
+
+
+def finding_out(
+    script: str, server: RehearsalServer, source: Path, command: list[str]
+) -> list[object]:
+    (by_id,) = [word for word in command if word.startswith("--upload-id=")]
+    return [script, server, source, by_id]
+
+
+def interrupting() -> Fault:
+    """Return a SIGTERM, once, while the completion is on its way."""
+    return Fault(CALLS["complete"], faults.do(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+
+
+@BOTH
+def test_a_signal_while_completion_meets_only_errors_leaves_the_upload_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    errors = Fault(CALLS["complete"], faults.answer_bare(503), times=FOREVER)
+    with glacier(tmp_path / "g", interrupting(), errors) as server:
+        end = run(script, server, make_file(2 * MIB), "--blocksize", 1)
+        assert end.code == 143, end.err
+        assert end.record["status"] == "open"
+        assert "probably" not in end.err
+        assert end.err.splitlines()[-1].endswith(f"--upload-id={end.record['uploadId']}")
+        assert open_uploads(server) == [end.record["uploadId"]]
+
+
+@pytest.mark.parametrize(
+    "act", [faults.never_answer, faults.lose_the_answer], ids=["on its way", "answer lost"]
+)
+def test_a_signal_while_completion_may_be_carried_out_is_unknown(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, act: Act
+) -> None:
+    """Whether it arrived at all is not known, so it is not called probable."""
+    unanswered = Fault(CALLS["complete"], act, times=FOREVER)
+    patient = replace(QUICK, complete=30.0)
+    with glacier(tmp_path / "g", interrupting(), unanswered) as server:
+        source = make_file(2 * MIB)
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1, "--resume", waits=patient)
+        assert end.code == 4, end.err
+        assert "very probably stored" not in end.err
+        assert f"--upload-id={end.record['uploadId']}" in end.err.splitlines()[-1]
+
+
+def test_an_answer_to_completion_that_is_a_moment_away_is_awaited_after_a_signal(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(2 * MIB)
+    with glacier(tmp_path / "g", interrupting()) as server:
+        end = run("GlacierMPUP.py", server, source, "--blocksize", 1)
+        assert end.code == 0, end.err
+        assert_one_intact_archive(server, source)
+
+
+@BOTH
 def test_the_loser_of_a_race_to_complete_says_what_it_knows(
     run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
 ) -> None:
@@ -658,6 +745,53 @@ def test_the_loser_of_a_race_to_complete_says_what_it_knows(
 def forget_uploads(handler: FaultyHandler, call: Call, answer: Answer) -> None:
     empty = b'{"Marker":null,"UploadsList":[]}'
     Handler.send(handler, call, Answer(200, {"Content-Type": "application/json"}, empty))
+
+
+@BOTH
+def test_blocks_that_another_machine_stored_beyond_the_files_end_leave_the_upload_open(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    """The two machines' files differ: no flag was wrong, and blocks were sent."""
+    source, longer = make_file(2 * MIB), make_file(4 * MIB, "longer")
+    with glacier(tmp_path / "g") as server:
+        first = run(script, server, source, "--blocksize", 1, "--end", 0, "--finish-upload=False")
+        by_id = f"--upload-id={first.record['uploadId']}"
+
+        def store() -> None:
+            carry_out(
+                server, longer, upload_id=first.record["uploadId"], first=3, last=3, finish=False
+            )
+
+        handler_of(server).faults = [Fault(CALLS["a block"], faults.do(store))]
+        end = run(script, server, source, by_id, "--start", 1)
+        assert end.code == 3, end.err
+        assert end.error_code == "FileTooShort"
+        assert end.record["status"] == "open"
+        assert end.err.splitlines()[-1].endswith(by_id)
+        assert open_uploads(server) == [end.record["uploadId"]]
+
+
+@BOTH
+def test_the_closing_line_of_a_part_counts_what_other_machines_have_stored(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(4 * MIB)
+    with glacier(tmp_path / "g") as server:
+        part = ["--blocksize", 1, "--finish-upload=False"]
+        first = run(script, server, source, *part, "--end", 0)
+        by_id = f"--upload-id={first.record['uploadId']}"
+
+        def store() -> None:
+            carry_out(
+                server, source, upload_id=first.record["uploadId"], first=2, last=3, finish=False
+            )
+
+        handler_of(server).faults = [Fault(CALLS["a block"], faults.do(store))]
+        end = run(script, server, source, by_id, *part, "--start", 1, "--end", 1)
+        assert end.code == 0, end.err
+        assert end.record["missingBlocks"] == []
+        assert "all requested blocks are stored; missing blocks: none" in end.err
+        assert "to complete it:" in end.err.splitlines()[-2]
 
 
 @BOTH

@@ -273,6 +273,57 @@ def test_bad_input_exits_2_with_one_line(
     assert ended.out == ""
 
 
+RESUMES = pytest.mark.parametrize(
+    "resumes", [["--upload-id", "an-id"], ["--resume"]], ids=["by its id", "by its description"]
+)
+NEVER_A_RANGE = {
+    "that ends before it starts": (["--start", "3", "--end", "2"], "0 to 3"),
+    "below 0": (["--start", "-1"], "0 to 3"),
+    "that ends below 0": (["--end", "-2"], "0 to 3"),
+    "outside the file": (["--blocksize", "2", "--start", "2"], "0 to 1"),
+    "outside the file in blocks of any size": (["--start", "4"], "0 to 3"),
+}
+
+
+@RESUMES
+@pytest.mark.parametrize(("arguments", "says"), NEVER_A_RANGE.values(), ids=NEVER_A_RANGE.keys())
+def test_a_range_that_no_open_upload_can_have_exits_2_before_any_call(
+    make_file: MakeFile, resumes: list[str], arguments: list[str], says: str
+) -> None:
+    """There is no address to call: the message is not about one."""
+    common = ["--source-path", make_file(3 * MIB + 1), "--vault", VAULT]
+    ended = run("GlacierMPUP.py", *common, *resumes, *arguments)
+    assert ended.code == 2
+    assert says in ended.err
+    assert ("larger ones are fewer" in ended.err) is ("--blocksize" not in arguments)
+    assert "region" not in ended.err
+
+
+@RESUMES
+def test_a_block_size_that_is_too_small_for_the_file_exits_2_before_any_call(
+    tmp_path: Path, resumes: list[str]
+) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(10_001 * MIB)
+    common = ["--source-path", tmp_path / "sparse", "--vault", VAULT, "--blocksize", "1"]
+    ended = run("GlacierMPU.py", *common, *resumes)
+    assert ended.code == 2
+    assert "--blocksize 2" in ended.err
+
+
+def test_a_range_that_the_open_upload_decides_on_is_asked_of_the_vault(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    """The file has a block 3 if the upload's blocks are of 1 MB, and this one's are."""
+    common = ["--source-path", make_file(4 * MIB), "--vault", VAULT]
+    first = run(
+        *("GlacierMPUP.py", *common, "--blocksize", 1, "--end", 2, "--finish-upload", "False"),
+        server=server,
+    )
+    last = ["--upload-id", first.result["upload-id"], "--start", 3]
+    assert run("GlacierMPUP.py", *common, *last, server=server).code == 0
+
+
 def test_blocks_too_small_for_the_file_name_the_smallest_that_fits(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10_001 * MIB)

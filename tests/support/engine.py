@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.stop import Stop, Waits
-from glacier_mpu.transfer.context import Context
+from glacier_mpu.transfer.context import Context, utc_now
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
 from glacier_mpu.transfer.request import Outcome, Request
 from glacier_mpu.transfer.upload import BlockWorkers, upload
@@ -67,6 +68,7 @@ def carry_out(
     workers: Callable[[Context], BlockWorkers] | None = None,
     description: str = "test",
     stop: Stop | None = None,
+    clock: Callable[[], datetime] = utc_now,
     waits: Waits = Waits(),
     **wishes: Any,
 ) -> Outcome:
@@ -78,5 +80,6 @@ def carry_out(
         watcher=watcher or Notes(),
         stop=stop or Stop(),
         workers=workers,
+        clock=clock,
         waits=waits,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as futures_wait
 from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
@@ -347,6 +348,31 @@ def test_once_a_block_cannot_be_read_no_other_is_sent_any_more(
     assert outcome.status is Status.OPEN
     assert sent == [0]
     assert list(outcome.failed) == [1]
+
+
+def test_an_answer_to_completion_that_is_some_ticks_away_is_awaited_after_a_stop(
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, looked = Stop(), threading.Semaphore(0)
+
+    def wait(*arguments: Any, **rest: Any) -> Any:
+        if stop.asked:
+            looked.release()
+        return futures_wait(*arguments, **rest)
+
+    def stop_and_answer_late() -> None:
+        stop.ask()
+        for _ in range(3):
+            assert looked.acquire(timeout=30)
+
+    monkeypatch.setattr(workers, "wait", wait)
+    monkeypatch.setattr(workers, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr("glacier_mpu.transfer.upload._TICKS_FOR_THE_ANSWER", 3000)
+    fault = Fault("CompleteMultipartUpload", do(stop_and_answer_late))
+    with RehearsalServer(tmp_path / "glacier", handler=faulty(fault)) as server:
+        server.store.create_vault(VAULT)
+        outcome = carry_out(server, make_file(MIB), stop=stop)
+    assert outcome.status is Status.COMPLETED
 
 
 # -- who does the blocks
