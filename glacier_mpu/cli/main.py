@@ -17,7 +17,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from glacier_mpu.cli.options import Options, Parser, asks_for_json, parse
+from glacier_mpu.cli.flags import Parser
+from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
 from glacier_mpu.cli.receipts import Receipts
 from glacier_mpu.cli.report import (
