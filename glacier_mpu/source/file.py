@@ -14,7 +14,6 @@ from glacier_mpu.errors import (
     BadInput,
     SourceChanged,
     SourceIsFolder,
-    SourceUnreadable,
 )
 from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
@@ -58,14 +57,6 @@ class FileSource:
     def name(self) -> str:
         """The path, for messages."""
         return self.path
-
-    def reopen(self) -> FileIO:
-        """Open the file for reading. Raises SourceUnreadable, SourceChanged (it is gone)."""
-        try:
-            return open(self.path, "rb", buffering=0)
-        except OSError as error:
-            self.check_unchanged()
-            raise SourceUnreadable(f"cannot read {self.path!r}: {reason(error)}") from error
 
     def digest(self, block: Block, *, stop: Stop, on_read: Callable[[int], None]) -> Digest:
         """Read the block once and return both its hashes. Constant memory: one leaf at a time.

@@ -13,6 +13,8 @@ from glacier_mpu.errors import (
     FileTooShort,
 )
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan
+from glacier_mpu.source.cache import lock_file
+from glacier_mpu.source.file import FileSource
 from glacier_mpu.source.filelock import lock
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop
@@ -65,7 +67,7 @@ def open_upload(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Op
         return _resumed(vault.list_parts(request.upload_id), request, known={})
     if not request.resume:
         return _begun(request, vault, hear)
-    with _no_other_run(request, stop):
+    with _no_other_run(request.source, stop):
         found = _find(request, vault, stop=stop, hear=hear)
         return _begun(request, vault, hear) if found is None else found
 
@@ -229,14 +231,16 @@ def _spread(numbers: list[int], plan: Plan) -> list[int]:
 
 
 @contextmanager
-def _no_other_run(request: Request, stop: Stop) -> Iterator[None]:
-    """Let no other run on this machine look for the file's upload at the same time.
+def _no_other_run(source: FileSource, stop: Stop) -> Iterator[None]:
+    """Let no other run of this user on this machine look for the file's upload at the same time.
 
-    Both would find none and begin one; so the second finds what the first has begun.
+    Both would find none and begin one; so the second finds what the first has begun. Raises
+    SourceChanged.
     """
-    with request.source.reopen() as file:
-        for _ in range(_LOCK_TRIES):  # not for ever: the caller may hold this lock itself
-            if lock(file):
+    source.check_unchanged()
+    with lock_file(source.path) as file:
+        for _ in range(_LOCK_TRIES):  # not for ever: a shared folder may keep a dead machine's lock
+            if file is None or lock(file):
                 break
             stop.wait(_SECONDS_BETWEEN_TRIES)
         yield

@@ -292,27 +292,6 @@ def test_a_modification_time_far_off_is_compared_and_named_as_any_other(
     )
 
 
-def test_a_reopened_file_is_read_from_its_first_byte(source: FileSource) -> None:
-    with source.reopen() as file:
-        assert file.read(MIB + 1) == pattern(source.size)[: MIB + 1]
-
-
-def test_reopening_a_file_that_is_gone_says_that_it_changed(tmp_path: Path) -> None:
-    source = write(tmp_path / "file", b"x")
-    os.unlink(source.path)
-    with pytest.raises(SourceChanged, match="gone"):
-        source.reopen()
-
-
-@needs_posix
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root reads everything")
-def test_reopening_a_file_that_may_no_longer_be_read_is_unreadable(tmp_path: Path) -> None:
-    source = write(tmp_path / "secret", b"x")
-    os.chmod(source.path, 0)
-    with pytest.raises(SourceUnreadable, match="secret"):
-        source.reopen()
-
-
 # -- one reading for both hashes
 
 
