@@ -45,6 +45,9 @@ class Source(Protocol):
     def release(self, block: Block) -> None:
         """Free what is held of a block that is stored now: nobody will read it again."""
 
+    def is_at_rest(self) -> bool:
+        """Tell whether hashes of what is read from now on may be kept for later runs."""
+
     def check_unchanged(self) -> None:
         """Raise SourceChanged, naming what differs, if it is not what the run began with."""
 

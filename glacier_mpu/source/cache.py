@@ -19,6 +19,12 @@ def cache_folder() -> str | None:
     return folder if os.path.isabs(folder) else None  # old versions return one that begins with ~
 
 
+def usual_ledger() -> str | None:
+    """Return the folder of this user's ledger, if there is a place for one."""
+    folder = cache_folder()
+    return None if folder is None else os.path.join(folder, "ledger")
+
+
 @contextmanager
 def lock_file(path: str) -> Iterator[int | None]:
     """Yield a descriptor to be locked in place of the file at `path`; None where there is no room.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
 from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest
 from glacier_mpu.stop import Stop
+
+# No file system that is in use counts its times in longer steps: FAT's are of 2 s.
+REST_NS = 2 * 10**9
 
 
 def inspect(path: str) -> FileSource:
@@ -46,12 +50,17 @@ def inspect(path: str) -> FileSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """The file as it was when the run began; `mtime_ns` and `inode` tell it from a later one."""
+    """The file as it was when the run began; `mtime_ns` and `inode` tell it from a later one.
+
+    `ctime_ns` changes with the content and cannot be set, but also with names and permissions; None
+    on Windows, where the system's is the time of creation.
+    """
 
     path: str
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int | None = None
 
     @property
     def name(self) -> str:
@@ -120,6 +129,18 @@ class FileSource:
         if changes:
             raise SourceChanged(f"{self.path!r} changed during the run: {'; '.join(changes)}")
 
+    def is_at_rest(self, *, clock: Callable[[], int] = time.time_ns) -> bool:
+        """Tell whether all its times are still those of the inspected file, and over REST_NS old.
+
+        Only then does a change after this show in them for certain: one that follows so soon upon
+        another may leave them as they are. Source: https://git-scm.com/docs/racy-git
+        """
+        try:
+            now = _source(self.path, os.stat(self.path))
+        except OSError:
+            return False
+        return now == self and clock() - max(now.mtime_ns, now.ctime_ns or 0) > REST_NS
+
     def _leaves(
         self, file: FileIO, block: Block, *, stop: Stop, on_read: Callable[[int], None]
     ) -> Iterator[memoryview]:
@@ -149,7 +170,11 @@ def as_moment(nanoseconds: int) -> str:
 
 def _source(path: str, status: os.stat_result) -> FileSource:
     return FileSource(
-        path=path, size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino
+        path=path,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        ctime_ns=None if os.name == "nt" else status.st_ctime_ns,
     )
 
 

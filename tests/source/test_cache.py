@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier_mpu.source.cache import cache_folder, lock_file
+from glacier_mpu.source.cache import cache_folder, lock_file, usual_ledger
 from glacier_mpu.source.filelock import lock
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
@@ -39,6 +39,7 @@ def test_the_cache_folder_of_a_test_is_not_that_of_this_machines_user(
     own_cache_folder: Path,
 ) -> None:
     assert cache_folder() == str(own_cache_folder / "glacier_mpu")
+    assert usual_ledger() == str(own_cache_folder / "glacier_mpu" / "ledger")
 
 
 @needs_posix
@@ -52,6 +53,7 @@ def test_a_user_without_a_home_has_no_cache_folder_and_none_named_tilde(
         monkeypatch.setenv("HOME", home)
     monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)  # as in a container: of no name and home
     assert cache_folder() is None
+    assert usual_ledger() is None
 
 
 @needs_posix
@@ -78,6 +80,9 @@ def test_one_file_has_one_lock_by_whatever_path(source: Path, tmp_path: Path) ->
         assert lock(first)
         assert not lock(second)
         assert lock(third)
+    with lock_file(str(link)) as next_run:
+        assert next_run is not None
+        assert lock(next_run)
 
 
 @needs_posix
