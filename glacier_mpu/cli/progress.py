@@ -22,13 +22,14 @@ from glacier_mpu.transfer.events import (
     BlockSent,
     Connected,
     Event,
+    LedgerUnusable,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
 
 SECONDS_BETWEEN_LINES = 5.0
 # What even `--quiet` shows, and what only `--verbose` does.
-_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed)
+_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed, LedgerUnusable)
 _DETAILS = (Measured,)
 _COUNTED = (BlocksBegin, BlockSent, BlockMatches)
 
@@ -113,7 +114,7 @@ class LogDisplay(Display):
                 self._say_if_due(event, self.tally.sending, "blocks")
             case BlockMatches():
                 self._say_if_due(event, self.tally.comparing, "blocks compared")
-            case BlockDiffers(tree_hash=bytes()):
+            case BlockDiffers(tree_hash=bytes(), read=True):
                 so_far = progress_text(self.tally.comparing, "blocks compared", self.clock())
                 self._say(f"{as_text(event)}; {so_far}")
             case _:

@@ -34,7 +34,7 @@ class BlockTask:
     """One block to be proven. Can be sent to another process.
 
     stored  what the vault holds of it, to be compared; None where the block is to be sent
-    digest  its hashes, where they are known
+    digest  its hashes, where they are known; Remembered where this run has not read it
     """
 
     source: Source
@@ -51,11 +51,15 @@ class BlockTask:
 
 @dataclass(frozen=True, slots=True)
 class BlockDone:
-    """A block's hashes, and whether the vault holds it so. Can be sent to another process."""
+    """A block's hashes, and whether the vault holds it so. Can be sent to another process.
+
+    at_rest  they were computed now, of a file that was at rest: they may be kept for later runs
+    """
 
     block: Block
     digest: Digest
     proven: bool
+    at_rest: bool = False
 
 
 def line_up(task: BlockTask, context: Context) -> None:
@@ -71,6 +75,8 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
 
     Raises the UploadError for which the block failed, or Stopped.
     """
+    # Before it is read: what is written meanwhile changes the times of a file at rest.
+    at_rest = task.digest is None and task.source.is_at_rest()
     try:
         digest = _digest(task, context)
         if task.stored is None:
@@ -79,15 +85,14 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
     finally:
         context.slots.leave(task.place)
     task.source.release(task.block)
-    return BlockDone(task.block, digest, proven)
+    return BlockDone(task.block, digest, proven, at_rest)
 
 
 def _digest(task: BlockTask, context: Context) -> Digest:
+    if task.digest is not None:
+        return task.digest
     comparing = task.stored is not None
     on_read = context.meter.compared if comparing else lambda _: None
-    if task.digest is not None:
-        on_read(task.block.size)
-        return task.digest
     # Once the slots are closed, a block that can only be sent need not be read to its end.
     stop = context.stop if comparing else context.slots.stop
     with context.reading.turn(task.place):
@@ -120,7 +125,8 @@ class Blocks:
     """What is known of a file's blocks in one open upload, by number.
 
     stored         what the vault listed
-    known          hashes that were computed already
+    known          hashes that were computed already, in this run or an earlier one
+    keep           called with the hashes that may be kept for later runs
     failed         why blocks could not be read or sent
     differing      blocks that are stored, but not as the file has them
     bytes_skipped  what was found to be stored as the file has it
@@ -130,7 +136,8 @@ class Blocks:
     plan: Plan
     upload_id: str
     stored: Mapping[int, StoredPart]
-    known: Mapping[int, Digest] = field(default_factory=dict)
+    known: dict[int, Digest] = field(default_factory=dict)
+    keep: Callable[[int, Digest], None] = lambda *_: None
     failed: dict[int, UploadError] = field(default_factory=dict)
     differing: set[int] = field(default_factory=set)
     bytes_skipped: int = 0
@@ -161,11 +168,12 @@ class Blocks:
 
     def task(self, number: int) -> BlockTask:
         """Return what is to be done for this block."""
+        compares = self.has_full_size(number) and number not in self.differing
         return BlockTask(
             source=self.source,
             upload_id=self.upload_id,
             block=self.plan.block(number),
-            stored=self.stored.get(number) if self.has_full_size(number) else None,
+            stored=self.stored[number] if compares else None,
             digest=self.known.get(number),
         )
 
@@ -174,9 +182,15 @@ class Blocks:
         part = self.stored.get(number)
         return part is not None and part.size == self.plan.block(number).size
 
+    def is_proven(self, number: int) -> bool:
+        """Tell whether the block is known to be stored as the file has it."""
+        return number in self._roots
+
     def note_done(self, task: BlockTask, done: BlockDone) -> None:
         """Take note of a task's result."""
         number = done.block.number
+        if done.at_rest:
+            self.keep(number, done.digest)
         if not done.proven:
             self.differing.add(number)
             return
@@ -216,7 +230,7 @@ class Sender:
         ends the run once all blocks in hand have come to an end; a block that failed may only be
         noted.
         """
-        tasks = [self._blocks.task(number) for number in numbers]
+        tasks = [self._blocks.task(n) for n in numbers if not self._blocks.is_proven(n)]
         to_compare = deque(task for task in tasks if task.stored is not None)
         to_send = deque(task for task in tasks if task.stored is None and may_send)
         for number in numbers:

@@ -19,6 +19,7 @@ from glacier_mpu.errors import (
     UploadError,
 )
 from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.source.ledger import Ledger
 from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
@@ -26,10 +27,12 @@ from glacier_mpu.transfer.events import (
     AbortFailed,
     Connected,
     DescriptionKept,
+    LedgerUnusable,
     MissingBlocks,
     UploadOpened,
     Watcher,
 )
+from glacier_mpu.transfer.known import compare_known
 from glacier_mpu.transfer.request import Outcome, Request, Status
 from glacier_mpu.transfer.resume import Opened, open_upload, stored_blocks
 from glacier_mpu.transfer.send import BlockDone, Blocks, BlockTask, Sender, line_up, upload_block
@@ -93,6 +96,12 @@ class _Run:
         self.watcher = context.meter.watcher
         self.workers = workers
         self.aside = ThreadPoolExecutor(1)
+        self.ledger = Ledger(
+            request.ledger,
+            request.source,
+            recheck=request.recheck,
+            on_trouble=lambda why: self.watcher.hear(LedgerUnusable(request.ledger or "", why)),
+        )
         self.description = request.description
         self.blocks: Blocks | None = None
         self.completing = False
@@ -111,16 +120,21 @@ class _Run:
         except Exception as bug:  # noqa: BLE001 - the user needs the upload's id all the same
             return self._ended(*ending(InternalError.of(bug), self._reached()))
         finally:
+            self.ledger.close()
             self.aside.shutdown(wait=False, cancel_futures=True)
 
     def _steps(self) -> Outcome:
         request, stop, hear = self.request, self.context.stop, self.watcher.hear
-        opened = self._aside(lambda: open_upload(request, self.vault, stop=stop, hear=hear))
+        ledger = self.ledger
+        opened = self._aside(
+            lambda: open_upload(request, self.vault, ledger=ledger, stop=stop, hear=hear)
+        )
         blocks = self._into(opened)
         sender = Sender(blocks, workers=self.workers, context=self.context)
         asked = blocks.plan.selection(request.first, request.last)
         if not opened.is_new:
             self._tell_what_is_missing(blocks, asked)
+            compare_known(blocks, asked, may_send=True, hear=hear)
         sender.run(asked, may_send=True, tick=self._tick_and_tune)
         blocks.raise_failure()
         if request.finish:
@@ -128,7 +142,9 @@ class _Run:
         request.source.check_unchanged()
         if not request.finish:
             return self._outcome(Status.STORED)
-        return self._outcome(Status.COMPLETED, archive=self._complete(blocks))
+        archive = self._complete(blocks)
+        ledger.forget()
+        return self._outcome(Status.COMPLETED, archive=archive)
 
     def _into(self, opened: Opened) -> Blocks:
         """Take the upload as this run's, and tell its id before the first byte is sent."""
@@ -138,9 +154,13 @@ class _Run:
             plan=opened.plan,
             upload_id=opened.upload_id,
             stored=opened.stored,
-            known=opened.known,
+            known=dict(opened.known),
+            keep=self.ledger.note,
         )
         self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
+        self.ledger.begin(opened.plan.block_size, opened.upload_id)
+        for number, digest in opened.fresh.items():
+            self.ledger.note(number, digest)
         return self.blocks
 
     def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:
@@ -160,6 +180,7 @@ class _Run:
             return
         listing = self._aside(lambda: self.vault.list_parts(blocks.upload_id))
         blocks.stored = {**blocks.stored, **stored_blocks(listing, blocks.plan)}
+        compare_known(blocks, rest, may_send=False, hear=self.watcher.hear)
         sender.run(rest, may_send=False, tick=self._tick)
         blocks.raise_failure()
         lacks = {
