@@ -130,6 +130,18 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         metavar="{True,False}",
         help="complete the upload once its blocks are stored (default: True)",
     )
+    group.add_argument(
+        "--ledger",
+        type=_checked(values.ledger),
+        metavar="DIR|none",
+        help="folder of the hashes that earlier runs computed, by which a run need not read those "
+        "blocks again to hash them (default: in your cache folder)",
+    )
+    group.add_argument(
+        "--recheck",
+        action="store_true",
+        help="read and hash every block again, also those that the ledger knows",
+    )
 
 
 def _add_service(group: argparse._ArgumentGroup) -> None:

@@ -98,10 +98,21 @@ def _request(options: Options) -> Request:
         keep_going=not serial,
         abort=serial and options.finish and not options.resume,
         resume=options.resume,
+        ledger=_ledger(options),
+        recheck=options.recheck,
     )
     if not request.resumes:
         request.plan()
     return request
+
+
+def _ledger(options: Options) -> str | None:
+    """Return the ledger's folder, or None for none."""
+    if options.ledger is not None:
+        return options.ledger or None
+    from glacier_mpu.source.cache import usual_ledger  # --help need not wait for platformdirs
+
+    return usual_ledger()
 
 
 def _upload(options: Options, request: Request, output: Output, waits: Waits) -> int:

@@ -29,6 +29,7 @@ class Options:
     folder   where relative paths begin
     words    the command line itself, with each value joined to its flag, as in `--vault=photos`
     threads  blocks sent at once, or AUTO; None in the script that sends one after another
+    ledger   a folder, or NO_LEDGER; None is the usual one
     """
 
     script: str
@@ -44,6 +45,8 @@ class Options:
     last: int | None
     threads: int | None
     finish: bool
+    ledger: str | None
+    recheck: bool
     profile: str | None
     region: str | None
     endpoint_url: str | None
