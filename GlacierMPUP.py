@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Upload one large file to an Amazon Glacier vault, several blocks at once."""
 
+from glacier_mpu.cli.flags import Parser, add_threads, shared_parser
 from glacier_mpu.cli.main import run_script
-from glacier_mpu.cli.options import Parser, add_threads, shared_parser
 
 
 def build_parser() -> Parser:

@@ -13,7 +13,7 @@ from typing import Any
 import floor
 from measure import BENCH, MIB, Bench, Failed, Server, medians, say, scratch_file, warm
 
-_OURS = "--vault bench --quiet --source-path {file} --blocksize {mib}"
+_OURS = "--vault bench --quiet --ledger none --source-path {file} --blocksize {mib}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,19 @@ def no_account(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
 
 
 @pytest.fixture(autouse=True)
+def own_cache_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Keep the cache folder of this machine's user out of the tests, and of what they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    if sys.platform == "darwin":
+        monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("WIN_PD_OVERRIDE_LOCAL_APPDATA", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
 def nothing_kept_for_ever() -> Iterator[None]:
     """Give back to the garbage collector what a run in this process took from it."""
     yield

@@ -1,4 +1,4 @@
 """One run of a script, from its flags to its exit code. Words for people live only here.
 
-The scripts use `main` and `options`; nothing else imports this wing.
+The scripts use `main` and `flags`; nothing else imports this wing.
 """

@@ -17,7 +17,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from glacier_mpu.cli.options import Options, Parser, asks_for_json, parse
+from glacier_mpu.cli.flags import Parser
+from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
 from glacier_mpu.cli.receipts import Receipts
 from glacier_mpu.cli.report import (
@@ -97,9 +98,20 @@ def _request(options: Options) -> Request:
         keep_going=not serial,
         abort=serial and options.finish and not options.resume,
         resume=options.resume,
+        ledger=_ledger(options),
+        recheck=options.recheck,
     )
     request.check()
     return request
+
+
+def _ledger(options: Options) -> str | None:
+    """Return the ledger's folder, or None for none."""
+    if options.ledger is not None:
+        return options.ledger or None
+    from glacier_mpu.source.cache import usual_ledger  # --help need not wait for platformdirs
+
+    return usual_ledger()
 
 
 def _upload(options: Options, request: Request, output: Output, waits: Waits) -> int:

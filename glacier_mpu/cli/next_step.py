@@ -150,8 +150,14 @@ def _asked(outcome: Outcome, options: Options) -> range:
 
 def _from_this_folder(options: Options) -> str:
     """Return the change of folder that the command depends on, if it has relative paths."""
-    paths = (options.script, options.source_path, options.rehearse, options.receipts)
-    if all(path is None or os.path.isabs(path) for path in paths):
+    paths = (
+        options.script,
+        options.source_path,
+        options.rehearse,
+        options.receipts,
+        options.ledger,
+    )
+    if all(not path or os.path.isabs(path) for path in paths):
         return ""
     change = "cd /d " if os.name == "nt" else "cd "
     return f"{change}{_pasteable([options.folder])} && "

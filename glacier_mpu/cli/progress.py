@@ -22,6 +22,7 @@ from glacier_mpu.transfer.events import (
     BlockSent,
     Connected,
     Event,
+    LedgerUnusable,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
@@ -30,7 +31,15 @@ from glacier_mpu.vault.retry import Retry
 
 SECONDS_BETWEEN_LINES = 5.0
 # What even `--quiet` shows.
-_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed, Outage, OutageOver)
+_ALWAYS = (
+    Connected,
+    UploadOpened,
+    BlockFailed,
+    AbortFailed,
+    LedgerUnusable,
+    Outage,
+    OutageOver,
+)
 _COUNTED = (BlocksBegin, BlockSent, BlockMatches)
 
 
@@ -114,7 +123,7 @@ class LogDisplay(Display):
                 self._say_if_due(event, self.tally.sending, "blocks")
             case BlockMatches():
                 self._say_if_due(event, self.tally.comparing, "blocks compared")
-            case BlockDiffers(tree_hash=bytes()):
+            case BlockDiffers(tree_hash=bytes(), read=True):
                 so_far = progress_text(self.tally.comparing, "blocks compared", self.clock())
                 self._say(f"{as_text(event)}; {so_far}")
             case _:

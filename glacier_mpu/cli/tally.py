@@ -109,9 +109,10 @@ class Tally:
     def _differs(self, event: BlockDiffers) -> None:
         """Move the block from what is compared to what is sent.
 
-        One whose size differs is not compared, and counts as one to be sent from the beginning.
+        One whose size differs, or whose hashes were known, is not compared, and counts as one to be
+        sent from the beginning.
         """
-        if event.tree_hash is not None:
+        if event.tree_hash is not None and event.read:
             self.comparing.done += 1
             if event.sends:
                 self.sending.grow(event.block)

@@ -10,6 +10,7 @@ from glacier_mpu.source.blocks import MIB, is_block_size, nearest_block_sizes
 
 LONGEST_DESCRIPTION = 1024
 AUTO = 0
+NO_LEDGER = ""
 MOST_THREADS = 1000
 _PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
 _BYTES_IN = {
@@ -114,6 +115,13 @@ def rate(text: str) -> int:
             f"{text[:40]!r} is not a rate; write it as 50Mbit, 6MB or 500kB (per second)"
         )
     return int(size)
+
+
+def ledger(text: str) -> str:
+    """Read the folder of the ledger; `none` is NO_LEDGER."""
+    if not text:
+        raise ValueError("'' is neither a folder nor none")
+    return NO_LEDGER if text == "none" else text
 
 
 def url(text: str) -> str:

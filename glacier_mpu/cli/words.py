@@ -22,6 +22,8 @@ from glacier_mpu.transfer.events import (
     Connected,
     DescriptionKept,
     Event,
+    KnownBlocks,
+    LedgerUnusable,
     MissingBlocks,
     NothingToResume,
     Resuming,
@@ -111,6 +113,22 @@ def _(event: UploadOpened) -> str:
 @as_text.register
 def _(event: MissingBlocks) -> str:
     return f"not stored yet, to be sent: {_named(event.numbers)}"
+
+
+@as_text.register
+def _(event: KnownBlocks) -> str:
+    return (
+        f"already stored, by hashes that are known: {_named(event.numbers)}, "
+        f"{as_size(event.size)}; not read again"
+    )
+
+
+@as_text.register
+def _(event: LedgerUnusable) -> str:
+    return (
+        f"warning: the ledger in {event.folder!r} cannot be used ({event.reason}): the next run "
+        "may have to read again what this one reads"
+    )
 
 
 @as_text.register

@@ -49,6 +49,9 @@ class Source(Protocol):
         Raises nothing: the block is stored, whatever becomes of the source.
         """
 
+    def is_at_rest(self) -> bool:
+        """Tell whether hashes of what is read from now on may be kept for later runs."""
+
     def check_unchanged(self) -> None:
         """Raise SourceChanged, naming what differs, if it is not what the run began with.
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import FileIO
 
-from glacier_mpu.errors import (
-    BadInput,
-    SourceChanged,
-    SourceIsFolder,
-    SourceUnreadable,
-)
+from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
 from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
 from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest
 from glacier_mpu.stop import Stop
+
+# No file system that is in use counts its times in longer steps: FAT's are of 2 s.
+REST_NS = 2 * 10**9
 
 
 def inspect(path: str) -> FileSource:
@@ -47,25 +46,22 @@ def inspect(path: str) -> FileSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """The file as it was when the run began; `mtime_ns` and `inode` tell it from a later one."""
+    """The file as it was when the run began; `mtime_ns` and `inode` tell it from a later one.
+
+    `ctime_ns` changes with the content and cannot be set, but also with names and permissions; None
+    on Windows, where the system's is the time of creation.
+    """
 
     path: str
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int | None = None
 
     @property
     def name(self) -> str:
         """The path, for messages."""
         return self.path
-
-    def reopen(self) -> FileIO:
-        """Open the file for reading. Raises SourceUnreadable, SourceChanged (it is another)."""
-        try:
-            return open(self.path, "rb", buffering=0)
-        except OSError as error:
-            self.check_unchanged()
-            raise SourceUnreadable(f"cannot read {self.path!r}: {reason(error)}") from error
 
     def digest(self, block: Block, *, stop: Stop, on_read: Callable[[int], None]) -> Digest:
         """Read the block once and return both its hashes. Constant memory: one leaf at a time.
@@ -138,6 +134,18 @@ class FileSource:
                 self.check_unchanged()
             raise unreadable(self.path, block, error) from error
 
+    def is_at_rest(self, *, clock: Callable[[], int] = time.time_ns) -> bool:
+        """Tell whether all its times are still those of the inspected file, and over REST_NS old.
+
+        Only then does a change after this show in them for certain: one that follows so soon upon
+        another may leave them as they are. Source: https://git-scm.com/docs/racy-git
+        """
+        try:
+            now = _source(self.path, os.stat(self.path))
+        except OSError:
+            return False
+        return now == self and clock() - max(now.mtime_ns, now.ctime_ns or 0) > REST_NS
+
     def _leaves(
         self, file: FileIO, block: Block, *, stop: Stop, on_read: Callable[[int], None]
     ) -> Iterator[memoryview]:
@@ -167,7 +175,11 @@ def as_moment(nanoseconds: int) -> str:
 
 def _source(path: str, status: os.stat_result) -> FileSource:
     return FileSource(
-        path=path, size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino
+        path=path,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        ctime_ns=None if os.name == "nt" else status.st_ctime_ns,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from glacier_mpu.errors import BlocksMissing, FileTooShort, UploadError
 from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.source.ledger import Remembered
 from glacier_mpu.stop import Stopped
 from glacier_mpu.transfer.resume import stored_blocks
 from glacier_mpu.transfer.send import Blocks, Sender
@@ -20,7 +21,12 @@ ListParts = Callable[[], Listing]
 
 
 def check_the_rest(
-    blocks: Blocks, sender: Sender, *, list_parts: ListParts, tick: Callable[[], None]
+    blocks: Blocks,
+    sender: Sender,
+    *,
+    list_parts: ListParts,
+    compare_known: Callable[[Sequence[int]], None],
+    tick: Callable[[], None],
 ) -> None:
     """Make sure that blocks outside the asked range, too, are stored as the file has them.
 
@@ -31,6 +37,7 @@ def check_the_rest(
     if not rest:
         return
     _list_anew(blocks, list_parts)
+    compare_known(rest)
     _refuse_if_lacking(blocks, blocks.unsent())
     sender.run(rest, may_send=False, tick=tick)
     blocks.raise_failure()
@@ -87,6 +94,8 @@ def _take_note(blocks: Blocks, stored: Mapping[int, StoredPart]) -> None:
     blocks.stored = stored
     for number, part in stored.items():
         block, digest = blocks.plan.block(number), blocks.known.get(number)
+        if isinstance(digest, Remembered):
+            digest = None  # it is compared by itself, and proves no difference
         if part.size != block.size or (digest is not None and part.tree_hash != digest.tree):
             blocks.proven.discard(number)
             blocks.differing.add(number)

@@ -86,6 +86,25 @@ class MissingBlocks:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBlocks:
+    """These blocks, `size` bytes in all, are stored as the file has them: their hashes were known.
+
+    Nothing of them is read, and BlocksBegin does not count them.
+    """
+
+    numbers: Sequence[int]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUnusable:
+    """The ledger in this folder cannot be used, and is left alone for the rest of the run."""
+
+    folder: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Amount:
     """So many blocks, `size` bytes in all."""
 
@@ -121,12 +140,15 @@ class BlockDiffers:
 
     tree_hash  of the file's block, or None where the sizes tell, and nothing had to be compared
     sends      the block is sent now
+    read       it was read to tell so; else its hashes were known, and BlocksBegin does not count it
+               as one to be compared
     """
 
     block: Block
     stored: StoredPart
     tree_hash: bytes | None = None
     sends: bool = True
+    read: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +183,8 @@ Event = (
     | DescriptionKept
     | UploadOpened
     | MissingBlocks
+    | KnownBlocks
+    | LedgerUnusable
     | BlocksBegin
     | BlockSent
     | BlockMatches

@@ -30,6 +30,8 @@ class Request:
     keep_going      a failed block does not end the run, unless every other would fail alike
     abort           abort the upload when a block fails for good
     resume          resume the open upload of this description, if the vault has one
+    ledger          folder of the hashes that earlier runs computed; None is none
+    recheck         read all blocks again, also those that the ledger knows
     """
 
     source: FileSource
@@ -44,6 +46,8 @@ class Request:
     keep_going: bool = False
     abort: bool = False
     resume: bool = False
+    ledger: str | None = None
+    recheck: bool = False
 
     @property
     def resumes(self) -> bool:

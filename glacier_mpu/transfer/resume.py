@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from glacier_mpu.errors import (
@@ -13,7 +13,10 @@ from glacier_mpu.errors import (
     FileTooShort,
 )
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan
+from glacier_mpu.source.cache import lock_file
+from glacier_mpu.source.file import FileSource
 from glacier_mpu.source.filelock import lock
+from glacier_mpu.source.ledger import Ledger
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop
 from glacier_mpu.transfer.events import (
@@ -43,8 +46,8 @@ Hear = Callable[[Event], None]
 class Opened:
     """An open upload that fits the request.
 
-    `stored` is what it holds and `known` the hashes of blocks that were read to find it, both by
-    block number.
+    By block number: `stored` is what it holds, `known` the hashes that the ledger knows or that
+    were read to find the upload, and `fresh` those of the latter that may be kept for later runs.
     """
 
     upload_id: str
@@ -53,21 +56,29 @@ class Opened:
     is_new: bool
     stored: Mapping[int, StoredPart] = field(default_factory=dict)
     known: Mapping[int, Digest] = field(default_factory=dict)
+    fresh: Mapping[int, Digest] = field(default_factory=dict)
 
 
-def open_upload(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Opened:
+def open_upload(
+    request: Request, vault: Vault, *, ledger: Ledger, stop: Stop, hear: Hear
+) -> Opened:
     """Find the upload to resume, or begin one; may take as long as its calls are retried.
 
     Raises BadInput if the open upload does not fit the request, Stopped, and the errors of the
     vault and of the source.
     """
+    sample = _Sample(request.source, ledger, stop)
     if request.upload_id is not None:
-        return _resumed(vault.list_parts(request.upload_id), request, known={})
-    if not request.resume:
-        return _begun(request, vault, hear)
-    with _no_other_run(request, stop):
-        found = _find(request, vault, stop=stop, hear=hear)
-        return _begun(request, vault, hear) if found is None else found
+        opened = _resumed(vault.list_parts(request.upload_id), request)
+    elif not request.resume:
+        opened = _begun(request, vault, hear)
+    else:
+        with _no_other_run(request.source, stop):
+            found = _find(request, vault, sample, hear)
+            opened = _begun(request, vault, hear) if found is None else found
+    read = sample.read_of(opened.plan)
+    known = {**ledger.recall(opened.plan.block_size), **read}
+    return replace(opened, known=known, fresh=read if sample.at_rest else {})
 
 
 def stored_blocks(listing: Listing, plan: Plan) -> dict[int, StoredPart]:
@@ -89,7 +100,7 @@ def _begun(request: Request, vault: Vault, hear: Hear) -> Opened:
     return Opened(upload_id=upload_id, plan=plan, description=request.description, is_new=True)
 
 
-def _resumed(listing: Listing, request: Request, *, known: Mapping[int, Digest]) -> Opened:
+def _resumed(listing: Listing, request: Request) -> Opened:
     plan = _plan_in(listing.upload, request)
     plan.selection(request.first, request.last)  # refuses what the file does not have
     return Opened(
@@ -98,7 +109,6 @@ def _resumed(listing: Listing, request: Request, *, known: Mapping[int, Digest])
         description=listing.upload.description,
         is_new=False,
         stored=stored_blocks(listing, plan),
-        known=known,
     )
 
 
@@ -115,18 +125,18 @@ class _Candidate:
 
     listing: Listing
     plan: Plan
-    known: Mapping[int, Digest]
+    compared: int
     matching: int
 
     @property
     def rank(self) -> tuple[float, datetime]:
         """The more of this file's bytes are stored, as far as was compared, and then the newer."""
         stored_size = sum(part.size for part in self.listing.parts.values())
-        share = self.matching / len(self.known) if self.known else 0.0
+        share = self.matching / self.compared if self.compared else 0.0
         return share * stored_size, self.listing.upload.created
 
 
-def _find(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Opened | None:
+def _find(request: Request, vault: Vault, sample: _Sample, hear: Hear) -> Opened | None:
     """Return the open upload to resume, or None; `hear` is told which and why.
 
     It has the request's description and, where one is asked for, block size, and it holds blocks
@@ -134,12 +144,12 @@ def _find(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Opened |
     one no more is read than the first block that is this file's.
     """
     fitting = list(_fitting(request, vault, hear))
-    sample = _Sample(request, stop, enough=1 if len(fitting) == 1 else SAMPLED_BLOCKS)
+    enough = 1 if len(fitting) == 1 else SAMPLED_BLOCKS
     candidates = []
     for listing, plan in fitting:
-        candidate = sample.compare(listing, plan)
-        if candidate.known and not candidate.matching:
-            hear(CandidateRejected(listing.upload.upload_id, compared=len(candidate.known)))
+        candidate = sample.compare(listing, plan, enough=enough)
+        if candidate.compared and not candidate.matching:
+            hear(CandidateRejected(listing.upload.upload_id, compared=candidate.compared))
         else:
             candidates.append(candidate)
     if not candidates:
@@ -152,11 +162,11 @@ def _find(request: Request, vault: Vault, *, stop: Stop, hear: Hear) -> Opened |
             stored=len(best.listing.parts),
             count=best.plan.count,
             among=len(candidates),
-            compared=len(best.known),
+            compared=best.compared,
             matching=best.matching,
         )
     )
-    return _resumed(best.listing, request, known=best.known)
+    return _resumed(best.listing, request)
 
 
 def _fitting(request: Request, vault: Vault, hear: Hear) -> Iterator[tuple[Listing, Plan]]:
@@ -185,34 +195,49 @@ def _fitting(request: Request, vault: Vault, hear: Hear) -> Iterator[tuple[Listi
 
 
 class _Sample:
-    """Compares a few stored blocks of each upload with the file, until `enough` are the file's."""
+    """A few blocks of the file, which tell whose an open upload is; none is read twice.
 
-    def __init__(self, request: Request, stop: Stop, *, enough: int) -> None:
-        self._source = request.source
+    at_rest  the hashes of those that were read may be kept for later runs
+    """
+
+    def __init__(self, source: FileSource, ledger: Ledger, stop: Stop) -> None:
+        self.at_rest = source.is_at_rest()
+        self._source = source
+        self._ledger = ledger
         self._stop = stop
-        self._enough = enough
         self._digests: dict[tuple[int, int], Digest] = {}
 
-    def compare(self, listing: Listing, plan: Plan) -> _Candidate:
-        """Return the upload with the hashes of the blocks that were read."""
+    def compare(self, listing: Listing, plan: Plan, *, enough: int) -> _Candidate:
+        """Compare a few stored blocks with the file, until `enough` are the file's."""
         stored = stored_blocks(listing, plan)
-        known: dict[int, Digest] = {}
-        matching = 0
+        compared = matching = 0
         for number in _spread(sorted(stored), plan):
-            known[number] = self._digest(number, plan)
-            part = StoredPart(plan.block(number).size, known[number].tree)
+            part = StoredPart(plan.block(number).size, self._digest(number, plan).tree)
+            compared += 1
             matching += stored[number] == part
-            if matching == self._enough:
+            if matching == enough:
                 break
-        return _Candidate(listing, plan, known, matching)
+        return _Candidate(listing, plan, compared, matching)
+
+    def read_of(self, plan: Plan) -> dict[int, Digest]:
+        """Return the hashes of this plan's blocks that were read, for whichever upload."""
+        starts = {number * plan.block_size: number for number in plan.numbers}
+        return {
+            starts[offset]: digest
+            for (offset, size), digest in self._digests.items()
+            if offset in starts and plan.block(starts[offset]).size == size
+        }
 
     def _digest(self, number: int, plan: Plan) -> Digest:
         block = plan.block(number)
-        key = block.offset, block.size
-        if key not in self._digests:
+        remembered = self._ledger.recall(plan.block_size).get(number)
+        if remembered is not None:
+            return remembered
+        place = block.offset, block.size
+        if place not in self._digests:
             digest = self._source.digest(block, stop=self._stop, on_read=lambda _: None)
-            self._digests[key] = digest
-        return self._digests[key]
+            self._digests[place] = digest
+        return self._digests[place]
 
 
 def _spread(numbers: list[int], plan: Plan) -> list[int]:
@@ -229,14 +254,16 @@ def _spread(numbers: list[int], plan: Plan) -> list[int]:
 
 
 @contextmanager
-def _no_other_run(request: Request, stop: Stop) -> Iterator[None]:
-    """Let no other run on this machine look for the file's upload at the same time.
+def _no_other_run(source: FileSource, stop: Stop) -> Iterator[None]:
+    """Let no other run of this user on this machine look for the file's upload at the same time.
 
-    Both would find none and begin one; so the second finds what the first has begun.
+    Both would find none and begin one; so the second finds what the first has begun. Raises
+    SourceChanged.
     """
-    with request.source.reopen() as file:
-        for _ in range(_LOCK_TRIES):  # not for ever: the caller may hold this lock itself
-            if lock(file):
+    source.check_unchanged()
+    with lock_file(source.path) as file:
+        for _ in range(_LOCK_TRIES):  # not for ever: a shared folder may keep a dead machine's lock
+            if file is None or lock(file):
                 break
             stop.wait(_SECONDS_BETWEEN_TRIES)
         yield

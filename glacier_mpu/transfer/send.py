@@ -1,19 +1,19 @@
-"""One way for every block, from a task to the vault's echo; and what is known of each block."""
+"""Takes the blocks of an upload through their tasks; and what is known of each block."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError
-from glacier_mpu.source.blocks import Block, Plan
+from glacier_mpu.errors import UploadError
+from glacier_mpu.source.blocks import Plan
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.treehash import Digest, combine
 from glacier_mpu.stop import Stopped
+from glacier_mpu.transfer.block import BlockDone, BlockTask
 from glacier_mpu.transfer.context import Context
 from glacier_mpu.transfer.events import (
     Amount,
@@ -23,204 +23,8 @@ from glacier_mpu.transfer.events import (
     BlocksBegin,
     BlockSent,
 )
-from glacier_mpu.transfer.workers import Lane, Place, Workers, run_each
+from glacier_mpu.transfer.workers import Lane, Workers, run_each
 from glacier_mpu.vault.answers import StoredPart
-from glacier_mpu.vault.errors import (
-    HashMismatch,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class BlockTask:
-    """One block to be proven. Can be sent to another process.
-
-    stored  what the vault holds of it, to be compared; None where the block is to be sent
-    digest  its hashes, where they are known
-    """
-
-    source: Source
-    upload_id: str
-    block: Block
-    stored: StoredPart | None = None
-    digest: Digest | None = None
-
-    @property
-    def place(self) -> Place:
-        """Its place in line: blocks to be sent come before those to be compared."""
-        return (0 if self.stored is None else 1), self.block.number
-
-
-@dataclass(frozen=True, slots=True)
-class BlockDone:
-    """A block's hashes, and whether the vault holds it so. Can be sent to another process.
-
-    acknowledged  when the vault took it, if it was sent
-    """
-
-    block: Block
-    digest: Digest
-    proven: bool
-    acknowledged: datetime | None = None
-
-
-def line_up(task: BlockTask, context: Context) -> None:
-    """Let tasks pass the gates in the order of these calls, in whatever order threads begin."""
-    if task.digest is None:
-        context.reading.line_up(task.place)
-    if task.stored is None:
-        context.slots.line_up(task.place)
-
-
-def upload_block(task: BlockTask, context: Context) -> BlockDone:
-    """Hash the block; then compare it with what is stored, or send it. Safe to repeat.
-
-    Raises the UploadError for which the block failed, or Stopped.
-    """
-    acknowledged = None
-    try:
-        digest = _known(task, context) or _read(task, context)
-        if task.stored is None:
-            digest = _send_as_it_is(task, digest, context)
-            acknowledged = context.clock()
-        else:
-            _check_unchanged(task, context)
-        proven = task.stored is None or task.stored.tree_hash == digest.tree
-    finally:
-        context.slots.leave(task.place)
-    task.source.release(task.block)
-    return BlockDone(task.block, digest, proven, acknowledged)
-
-
-def _known(task: BlockTask, context: Context) -> Digest | None:
-    if task.digest is not None and task.stored is not None:
-        context.meter.compared(task.block.size)
-    return task.digest
-
-
-class _Reach:
-    """How far a block was read in any try, and when. See `vault.line.Moving`."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.position = 0
-        self.furthest = 0
-        self.moved_at = clock()
-        self._clock = clock
-
-    def moved(self, size: int) -> None:
-        """Note that so many bytes were read; a negative number takes back what is read again."""
-        self.position += size
-        self.furthest = max(self.furthest, self.position)
-        self.moved_at = self._clock()
-
-
-def _read(task: BlockTask, context: Context) -> Digest:
-    """Return the block's hashes. Reading is retried while the file cannot be read."""
-    comparing = task.stored is not None
-    reach = _Reach(context.reads.line.clock)
-    # Once the slots are closed, a block that can only be sent need not be read to its end.
-    stop = context.stop if comparing else context.slots.stop
-
-    def count(size: int) -> None:
-        reach.moved(size)
-        if comparing:
-            context.meter.compared(size)
-
-    def on_read(size: int) -> None:
-        count(size)
-        context.meter.read(size)
-        # Blocks to be sent come first: reading a large one to compare it takes half a minute.
-        context.reading.give_way(task.place)
-
-    def attempt() -> Digest:
-        with context.reading.turn(task.place):
-            try:
-                return task.source.digest(task.block, stop=stop, on_read=on_read)
-            except SourceUnreadable:
-                count(-reach.position)
-                raise
-
-    return context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
-
-
-def _check_unchanged(task: BlockTask, context: Context) -> None:
-    """Look at the file once more, after a block was compared. Retried like reading."""
-    context.reads.call("read_block", task.source.check_unchanged, block=task.block.number)
-
-
-def _send_as_it_is(task: BlockTask, digest: Digest, context: Context) -> Digest:
-    """Send the block, and return the hashes that it is stored by.
-
-    Where the vault receives other bytes than were hashed, the block is hashed once more, which
-    tells a file that changes from a line or a memory that damages. Hashes that were known before
-    this task may have been out of date; then the block is sent by the new ones. Raises
-    SourceChanged, HashMismatch, and what else the block fails for.
-    """
-    try:
-        _send(task, digest, context)
-        return digest
-    except HashMismatch as mismatch:
-        again = _read_again(task, context, mismatch)
-        if again == digest:
-            raise
-    if task.digest is None:
-        raise _other_bytes(task)
-    return _send_as_it_is(replace(task, digest=None), again, context)
-
-
-def _read_again(task: BlockTask, context: Context, mismatch: HashMismatch) -> Digest:
-    try:
-        task.source.check_unchanged()  # which names what differs
-        return _read(task, context)
-    except SourceUnreadable:
-        raise mismatch from None
-
-
-def _other_bytes(task: BlockTask) -> SourceChanged:
-    return SourceChanged(
-        f"block {task.block.number} of {task.source.name!r} gave other bytes when it was read "
-        "again, though the file's size and time are unchanged: something writes to it, or this "
-        "machine's memory or disk is faulty"
-    )
-
-
-def _send(task: BlockTask, digest: Digest, context: Context) -> None:
-    """Send the block. Sending is retried, from its first byte, while the file cannot be read."""
-    reach = _Reach(context.reads.line.clock)
-
-    def on_move(size: int) -> None:
-        reach.moved(size)
-        context.meter.moved(size)
-
-    def attempt() -> None:
-        with context.slots.turn(task.place):
-            try:
-                # Not before the wait for the slot, in which the file may change, too.
-                task.source.check_unchanged()
-                _send_body(task, digest, context, on_move=on_move)
-            except UploadError as error:
-                if context.ends_run(error) and not isinstance(error, SourceUnreadable):
-                    context.slots.close()  # before the next block takes over this one's slot
-                raise
-
-    context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
-
-
-def _send_body(
-    task: BlockTask, digest: Digest, context: Context, *, on_move: Callable[[int], None]
-) -> None:
-    with task.source.open(
-        task.block,
-        linear_hash=digest.linear,
-        stop=context.stop,
-        on_move=on_move,
-        allow=context.allow,
-    ) as body:
-        try:
-            context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)
-        except UploadError:
-            with suppress(SourceUnreadable):
-                body.seek(0)  # what was sent of it does not count
-            raise
 
 
 @dataclass(slots=True, kw_only=True)
@@ -228,7 +32,8 @@ class Blocks:
     """What is known of a file's blocks in one open upload, by number.
 
     stored         what the vault listed
-    known          hashes that were computed already
+    known          hashes that were computed already, in this run or an earlier one
+    keep           called with the hashes that may be kept for later runs
     proven         blocks that are stored as the file has them
     failed         why blocks could not be read or sent
     differing      blocks that are stored, but not as the file has them
@@ -241,6 +46,7 @@ class Blocks:
     upload_id: str
     stored: Mapping[int, StoredPart]
     known: dict[int, Digest] = field(default_factory=dict)
+    keep: Callable[[int, Digest], None] = lambda *_: None
     proven: set[int] = field(default_factory=set)
     failed: dict[int, UploadError] = field(default_factory=dict)
     differing: set[int] = field(default_factory=set)
@@ -272,11 +78,12 @@ class Blocks:
 
     def task(self, number: int) -> BlockTask:
         """Return what is to be done for this block."""
+        compares = self.has_full_size(number) and number not in self.differing
         return BlockTask(
             source=self.source,
             upload_id=self.upload_id,
             block=self.plan.block(number),
-            stored=self.stored.get(number) if self.has_full_size(number) else None,
+            stored=self.stored[number] if compares else None,
             digest=self.known.get(number),
         )
 
@@ -290,6 +97,8 @@ class Blocks:
         number = done.block.number
         self.known[number] = done.digest
         self.last_activity = done.acknowledged or self.last_activity
+        if done.at_rest:
+            self.keep(number, done.digest)
         if not done.proven:
             self.differing.add(number)
             return
@@ -322,7 +131,7 @@ class Sender:
         ends the run once all blocks in hand have come to an end; a block that failed may only be
         noted.
         """
-        tasks = [self._blocks.task(number) for number in numbers]
+        tasks = [self._blocks.task(n) for n in numbers if n not in self._blocks.proven]
         to_compare = deque(task for task in tasks if task.stored is not None)
         to_send = deque(task for task in tasks if task.stored is None and may_send)
         for number in numbers:

@@ -185,11 +185,14 @@ def test_what_became_of_this_very_upload_is_asked_by_its_id() -> None:
 @posix
 def test_the_next_command_changes_to_the_folder_only_where_a_path_is_relative() -> None:
     assert "cd " not in next_command(OPEN, options("--receipts", SOURCE))
+    assert "cd " not in next_command(OPEN, options("--ledger", FOLDER))
+    assert "cd " not in next_command(OPEN, options("--ledger", "none"))
     for relative in (
         options(source="a file.zip"),
         options(script="GlacierMPUP.py"),
         options("--rehearse", "stand-in"),
         options("--receipts", "receipts.jsonl"),
+        options("--ledger", "ledger"),
     ):
         assert next_command(OPEN, relative).startswith(f"cd {shlex.quote(FOLDER)} && ")
 

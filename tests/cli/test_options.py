@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from glacier_mpu.cli.options import Options, UsageError, asks_for_json, parse
-from glacier_mpu.cli.values import AUTO
+from glacier_mpu.cli.values import AUTO, NO_LEDGER
 from glacier_mpu.source.blocks import MIB
 from tests.support.scripts import script_parser
 
@@ -61,6 +61,9 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--retry-minutes", "soon"], ["--retry-minutes", "soon"]),
     (["--retry-minutes", "nan"], ["--retry-minutes", "nan"]),
     (["--retry-minutes", "inf"], ["--retry-minutes", "inf"]),
+    (["--ledger", ""], ["--ledger", "''"]),
+    (["--ledger"], ["--ledger"]),
+    (["--recheck=yes"], ["--recheck"]),
     (["--account-id", "1234"], ["--account-id", "1234", "12"]),
     (["--endpoint-url", "glacier.example.org"], ["--endpoint-url", "glacier.example.org"]),
     (["--endpoint-url", "ftp://example.org"], ["--endpoint-url", "ftp://example.org"]),
@@ -130,6 +133,7 @@ def test_the_defaults_are_those_of_the_readme(script: str) -> None:
     assert (made.profile, made.region, made.endpoint_url, made.rehearse) == (None,) * 4
     assert (made.dry_run, made.quiet, made.verbose, made.resume) == (False,) * 4
     assert (made.output, made.receipts) == ("text", None)
+    assert (made.ledger, made.recheck) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +150,10 @@ def test_the_defaults_are_those_of_the_readme(script: str) -> None:
         (["--max-bandwidth", "1MB"], "max_bandwidth", 1_000_000),
         (["--retry-minutes", "0"], "retry_minutes", 0.0),
         (["--retry-minutes", "0.5"], "retry_minutes", 0.5),
+        (["--ledger", "none"], "ledger", NO_LEDGER),
+        (["--ledger", "./none"], "ledger", "./none"),
+        (["--ledger=my ledger"], "ledger", "my ledger"),
+        (["--recheck"], "recheck", True),
         (["--account-id", "-"], "account_id", "-"),
         (["--account-id", "123456789012"], "account_id", "123456789012"),
         (["--endpoint-url", "http://127.0.0.1:80"], "endpoint_url", "http://127.0.0.1:80"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TextIO
 
@@ -26,6 +26,8 @@ from glacier_mpu.transfer.events import (
     Connected,
     DescriptionKept,
     Event,
+    KnownBlocks,
+    LedgerUnusable,
     UploadOpened,
     Watcher,
 )
@@ -296,6 +298,33 @@ def test_a_block_of_another_size_is_to_be_sent_from_the_beginning_and_counts_onc
     assert "1 of 2 blocks, 1.0 MiB of 2.0 MiB" in log.lines[-1]
 
 
+def test_blocks_that_are_known_are_neither_compared_nor_sent_and_change_no_rate() -> None:
+    log = Log()
+    log.hear(KnownBlocks(range(2000), 2000 * MIB), begins(to_send=2, to_compare=1))
+    assert "blocks 0-1999, 2.0 GiB; not read again" in log.lines[0]
+    log.sends(2000, seconds=8)
+    assert "1 of 2 blocks, 1.0 MiB of 2.0 MiB (50 %), 128.0 KiB/s, 0:00:08 left" in log.lines[-1]
+    log.compares(2002, seconds=8)
+    assert "1 of 1 blocks compared, 1.0 MiB of 1.0 MiB (100 %), 64.0 KiB/s" in log.lines[-1]
+
+
+@pytest.mark.parametrize("kind", [LogDisplay, BarDisplay], ids=lambda kind: kind.__name__)
+def test_a_known_block_that_differs_is_to_be_sent_from_the_beginning_and_counts_once(
+    kind: type[Display],
+) -> None:
+    log = Log(kind)
+    log.hear(replace(differs(0), read=False), begins(to_send=2))
+    assert log.lines[0].endswith(f"the file's {'02' * 32}")
+    assert (log.display.tally.sending.blocks, log.display.tally.comparing.done) == (2, 0)
+    log.display.close()
+
+
+def test_a_known_block_that_differs_where_nothing_may_be_sent_is_not_counted_as_compared() -> None:
+    log = Log()
+    log.hear(begins(to_compare=1), replace(differs(0), read=False, sends=False))
+    assert (log.display.tally.sending.blocks, log.display.tally.comparing.done) == (0, 0)
+
+
 @pytest.mark.parametrize("differed", [True, False], ids=["sent", "compared"])
 def test_a_failed_block_counts_where_it_failed(*, differed: bool) -> None:
     log = Log(every_block=True)
@@ -340,8 +369,9 @@ def test_a_quiet_display_shows_only_the_upload_id_warnings_and_what_failed() -> 
     log.sends(0, seconds=9)
     log.compares(2, seconds=9)
     log.hear(RETRY, NOTE, differs(1), failed(1), AbortFailed(UNREADABLE))
+    log.hear(KnownBlocks([2], MIB), LedgerUnusable("/srv/l", "No space left"))
     log.display.close()
-    facts = ["unencrypted", "an-id", "block 1 failed: EIO", "could not be aborted"]
+    facts = ["unencrypted", "an-id", "block 1 failed: EIO", "could not be aborted", "/srv/l"]
     assert len(log.lines) == len(facts)
     assert all(fact in line for fact, line in zip(facts, log.lines, strict=True))
 

@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from io import FileIO
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from glacier_mpu.source.filelock import lock
 from tests.support.scripts import ROOT
 
-needs_flock = pytest.mark.skipif(os.name == "nt", reason="on Windows only descriptors are locked")
+needs_flock = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 # Locks the file that it is given, says so, and waits to be ended.
 HOLDER = """
 import os, sys
@@ -27,14 +26,6 @@ sys.stdin.read()
 """
 
 
-def by_file(file: FileIO) -> bool:
-    return lock(file)
-
-
-def by_descriptor(file: FileIO) -> bool:
-    return lock(file.fileno())
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "file"
@@ -42,43 +33,33 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def opened(path: Path, mode: str = "r+") -> FileIO:
-    return FileIO(path, mode)
+def opened(path: Path) -> FileIO:
+    return FileIO(path, "r+")
 
 
-@pytest.mark.parametrize(
-    "take", [pytest.param(by_file, marks=needs_flock), by_descriptor], ids=["file", "descriptor"]
-)
 def test_of_two_handles_one_gets_the_lock_and_the_other_once_the_first_is_closed(
-    path: Path, take: Callable[[FileIO], bool]
+    path: Path,
 ) -> None:
     with closing(opened(path)) as second:
         with closing(opened(path)) as first:
-            assert take(first)
-            assert not take(second)
-        assert take(second)
-
-
-@needs_flock
-def test_a_file_that_is_only_read_is_locked_as_well(path: Path) -> None:
-    with closing(opened(path, "r")) as first, closing(opened(path, "r")) as second:
-        assert lock(first)
-        assert not lock(second)
+            assert lock(first.fileno())
+            assert not lock(second.fileno())
+        assert lock(second.fileno())
 
 
 @needs_flock
 def test_the_handle_that_has_the_lock_may_take_it_again(path: Path) -> None:
     with closing(opened(path)) as file:
-        assert lock(file)
-        assert lock(file)
+        assert lock(file.fileno())
+        assert lock(file.fileno())
 
 
 def test_files_are_locked_one_by_one(path: Path) -> None:
     other = path.with_name("other")
     other.write_bytes(b"data")
     with closing(opened(path)) as file, closing(opened(other)) as another:
-        assert by_descriptor(file)
-        assert by_descriptor(another)
+        assert lock(file.fileno())
+        assert lock(another.fileno())
 
 
 def test_a_lock_keeps_other_processes_out_until_its_process_is_killed(path: Path) -> None:
@@ -92,11 +73,11 @@ def test_a_lock_keeps_other_processes_out_until_its_process_is_killed(path: Path
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "True\n"
-            assert not by_descriptor(file)
+            assert not lock(file.fileno())
         finally:
             holder.kill()
         holder.wait()
-        assert by_descriptor(file)
+        assert lock(file.fileno())
 
 
 @needs_flock
@@ -109,4 +90,4 @@ def test_where_there_are_no_locks_to_be_had_nobody_waits_for_one(
 
     monkeypatch.setattr("fcntl.flock", flock)
     with closing(opened(path)) as file:
-        assert lock(file)
+        assert lock(file.fileno())

@@ -8,8 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.source.blocks import Block
+from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.file import FileSource, inspect
+from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.context import Context, utc_now
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
@@ -58,6 +63,33 @@ class Notes:
     @property
     def matching(self) -> list[int]:
         return sorted(event.block.number for event in self.of(BlockMatches))
+
+
+class Readings:
+    """What was read of the file: for hashing, and for sending. Numbers in the order of hashing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.hashed: list[int] = []
+        self.bytes_hashed = self.bytes_sent = 0
+        real_digest, real_read = FileSource.digest, BlockBody.read
+
+        def digest(
+            source: FileSource, block: Block, *, stop: Stop, on_read: Callable[[int], None]
+        ) -> Digest:
+            def count(size: int) -> None:
+                self.bytes_hashed += size
+                on_read(size)
+
+            self.hashed.append(block.number)
+            return real_digest(source, block, stop=stop, on_read=count)
+
+        def read(body: BlockBody, size: int | None = -1) -> bytes:
+            data = real_read(body, size)
+            self.bytes_sent += len(data)
+            return data
+
+        monkeypatch.setattr(FileSource, "digest", digest)
+        monkeypatch.setattr(BlockBody, "read", read)
 
 
 def carry_out(

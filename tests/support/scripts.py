@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glacier_mpu.cli.options import Parser
+from glacier_mpu.cli.flags import Parser
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
 from glacier_mpu.stop import Waits

@@ -11,8 +11,9 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.source.file import inspect
 from glacier_mpu.source.treehash import Digest
+from glacier_mpu.transfer.block import BlockDone
 from glacier_mpu.transfer.request import Status
-from glacier_mpu.transfer.send import BlockDone, Blocks
+from glacier_mpu.transfer.send import Blocks
 from tests.support import faults
 from tests.support.engine import carry_out
 from tests.support.faults import FOREVER, Fault, faulty

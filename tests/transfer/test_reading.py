@@ -14,11 +14,11 @@ from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
+from glacier_mpu.transfer.block import BlockTask, upload_block
 from glacier_mpu.transfer.context import opened_context
 from glacier_mpu.transfer.events import BlocksBegin, Event
 from glacier_mpu.transfer.readers import Readers
 from glacier_mpu.transfer.request import Request, Status
-from glacier_mpu.transfer.send import BlockTask, upload_block
 from glacier_mpu.transfer.workers import Gate
 from glacier_mpu.vault.answers import StoredPart
 from tests.support.engine import Notes, carry_out
@@ -67,7 +67,7 @@ def rotating(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool | None], None]:
     """Return what says how the files of this test lie: on a disk that rotates, or does not."""
 
     def say(answer: bool | None) -> None:
-        monkeypatch.setattr("glacier_mpu.transfer.upload.is_rotating", lambda _: answer)
+        monkeypatch.setattr("glacier_mpu.transfer.run.is_rotating", lambda _: answer)
 
     return say
 

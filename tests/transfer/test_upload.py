@@ -16,50 +16,28 @@ import pytest
 from glacier_mpu.errors import SourceChanged, SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
-from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer import workers
+from glacier_mpu.transfer.block import BlockDone, BlockTask, upload_block
 from glacier_mpu.transfer.context import Context, opened_context
-from glacier_mpu.transfer.events import BlockDiffers, BlockFailed, Event, UploadOpened
+from glacier_mpu.transfer.events import (
+    BlockDiffers,
+    BlockFailed,
+    CandidateRejected,
+    Event,
+    UploadOpened,
+)
 from glacier_mpu.transfer.request import Request, Status
-from glacier_mpu.transfer.send import BlockDone, BlockTask, upload_block
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
 from glacier_mpu.vault.errors import HashMismatch
-from tests.support.engine import Notes, carry_out
+from tests.support.engine import Notes, Readings, carry_out
 from tests.support.faults import Fault, do, faulty
 from tests.support.scripts import VAULT, address_of, client_of
 
 MakeFile = Callable[..., Path]
-
-
-class Readings:
-    """What was read of the file: for hashing, and for sending. Numbers in the order of hashing."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.hashed: list[int] = []
-        self.bytes_hashed = self.bytes_sent = 0
-        real_digest, real_read = FileSource.digest, BlockBody.read
-
-        def digest(
-            source: FileSource, block: Block, *, stop: Stop, on_read: Callable[[int], None]
-        ) -> Digest:
-            def count(size: int) -> None:
-                self.bytes_hashed += size
-                on_read(size)
-
-            self.hashed.append(block.number)
-            return real_digest(source, block, stop=stop, on_read=count)
-
-        def read(body: BlockBody, size: int | None = -1) -> bytes:
-            data = real_read(body, size)
-            self.bytes_sent += len(data)
-            return data
-
-        monkeypatch.setattr(FileSource, "digest", digest)
-        monkeypatch.setattr(BlockBody, "read", read)
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -82,6 +60,7 @@ def test_a_file_that_is_gone_at_the_start_is_not_called_a_fault_of_the_program(
     path.unlink()
     outcome = carry_out(server, source, resume=resume, waits=Waits(retry=0))
     assert isinstance(outcome.error, SourceUnreadable)
+    assert (outcome.upload_id == "") is resume  # looking for an upload, none is begun
 
 
 def test_the_watcher_hears_of_every_byte_and_every_block(
@@ -367,7 +346,7 @@ def test_an_answer_to_completion_that_is_some_ticks_away_is_awaited_after_a_stop
 
     monkeypatch.setattr(workers, "wait", wait)
     monkeypatch.setattr(workers, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr("glacier_mpu.transfer.upload._TICKS_FOR_THE_ANSWER", 3000)
+    monkeypatch.setattr("glacier_mpu.transfer.run._TICKS_FOR_THE_ANSWER", 3000)
     fault = Fault("CompleteMultipartUpload", do(stop_and_answer_late))
     with RehearsalServer(tmp_path / "glacier", handler=faulty(fault)) as server:
         server.store.create_vault(VAULT)
@@ -526,6 +505,40 @@ def test_another_files_upload_is_told_by_up_to_eight_blocks(
     assert outcome.status is Status.COMPLETED
     assert outcome.upload_id != left_alone
     assert len(readings.hashed) <= 16 + 8
+
+
+@pytest.mark.parametrize("sizes", [{"block_size": 2 * MIB}, {}], ids=["same", "other"])
+def test_blocks_that_were_read_for_an_upload_that_is_not_taken_are_not_read_again(
+    server: RehearsalServer,
+    make_file: MakeFile,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: dict[str, Any],
+) -> None:
+    """Those of the same size are the new upload's, too; others are not taken for its own."""
+    other = make_file(16 * MIB, "other")
+    other.write_bytes(bytes(reversed(other.read_bytes())))
+    stored_upload(server, other, range(8))
+    source = make_file(16 * MIB)
+    readings, notes = Readings(monkeypatch), Notes()
+    outcome = carry_out(server, source, watcher=notes, resume=True, **sizes)
+    assert outcome.status is Status.COMPLETED
+    assert [event.compared for event in notes.of(CandidateRejected)] == [8]
+    assert sorted(readings.hashed) == (list(range(8)) if sizes else [0, *range(8)])
+    assert server.store.archive_path(outcome.archive.archive_id).read_bytes() == source.read_bytes()  # type: ignore[union-attr]
+
+
+def test_blocks_that_were_read_for_one_upload_are_not_read_again_for_another_that_is_taken(
+    server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_file(32 * MIB, "other")
+    other.write_bytes(bytes(reversed(other.read_bytes())))
+    stored_upload(server, other, range(16))
+    source = make_file(32 * MIB)
+    mine = stored_upload(server, source, range(3, 5))
+    readings = Readings(monkeypatch)
+    outcome = carry_out(server, source, resume=True)
+    assert (outcome.status, outcome.upload_id) == (Status.COMPLETED, mine)
+    assert sorted(readings.hashed) == list(range(16))
 
 
 # -- the file, meanwhile

@@ -1,0 +1,212 @@
+"""The flags of both scripts, in the words of --help. The only room that knows argparse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from glacier_mpu import __version__
+from glacier_mpu.cli import values
+
+T = TypeVar("T")
+
+
+class FlagError(Exception):
+    """What was given is no command line of this script."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises FlagError where the stock one prints its usage and exits."""
+
+    def error(self, message: str) -> NoReturn:
+        raise FlagError(message)
+
+    def joined(self, arguments: Sequence[str]) -> list[str]:
+        """Join each flag to its value: one upload id in 64 begins with a hyphen, as a flag does."""
+        takes_value = {
+            flag: action.nargs is None for action in self._actions for flag in action.option_strings
+        }
+        words: list[str] = []
+        rest = iter(arguments)
+        for word in rest:
+            value = next(rest, None) if takes_value.get(word) else None
+            if value is None:
+                words.append(word)
+            elif value in takes_value:
+                words += [word, value]
+            else:
+                words.append(f"{word}={value}")
+        return words
+
+    def read(self, words: Sequence[str]) -> dict[str, Any]:
+        """Return the value of every flag. Raises FlagError; exits for --help, --version.
+
+        A value of two hyphens is refused: up to Python 3.12, argparse drops it and passes on a
+        list.
+        """
+        for word in words:
+            flag, _, value = word.partition("=")
+            if flag.startswith("--") and value == "--":
+                self.error(f"argument {flag}: the value cannot be --")
+        return vars(self.parse_args(words))
+
+
+def shared_parser(*, prog: str, description: str) -> Parser:
+    """Return a parser with every flag that both scripts take."""
+    parser = Parser(prog=prog, description=description, allow_abbrev=False)
+    _add_what(parser.add_argument_group("source and vault"))
+    _add_how(parser.add_argument_group("upload"))
+    _add_service(parser.add_argument_group("connection"))
+    _add_trial(parser.add_argument_group("testing"))
+    _add_output(parser.add_argument_group("output"))
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def add_threads(parser: Parser) -> None:
+    """Add the flag of the script that sends several blocks at once."""
+    parser.add_argument(
+        "--threads",
+        type=_checked(values.threads),
+        default=3,
+        help="blocks sent at once, or auto to find the best number while sending (default: 3)",
+    )
+
+
+def _add_what(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--source-path", required=True, help="the file to upload, 1 byte to 39 TiB")
+    group.add_argument(
+        "--vault", required=True, type=_checked(values.vault), help="the vault's name"
+    )
+    group.add_argument(
+        "--comment",
+        type=_checked(values.comment),
+        help="archive description, up to 1,024 printable ASCII characters "
+        "(default: Archive for SOURCE_PATH)",
+    )
+
+
+def _add_how(group: argparse._ArgumentGroup) -> None:
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--upload-id",
+        type=_checked(values.upload_id),
+        help="resume this open upload: only blocks that are missing or differ are sent",
+    )
+    which.add_argument(
+        "--resume",
+        action="store_true",
+        help="resume the open upload with this description if the vault has one, else start one; "
+        "never abort it",
+    )
+    group.add_argument(
+        "--blocksize",
+        type=_checked(values.blocksize),
+        dest="block_size",
+        metavar="BLOCKSIZE",
+        help="size of a block in MB (MiB): 1, 2, 4 ... 4096 (default: the open upload's own, else "
+        "128, or the smallest that gives at most 10,000 blocks)",
+    )
+    group.add_argument(
+        "--start",
+        type=_checked(values.block_number),
+        dest="first",
+        metavar="START",
+        help="first block to upload, counted from 0 (default: the first)",
+    )
+    group.add_argument(
+        "--end",
+        type=_checked(values.block_number),
+        dest="last",
+        metavar="END",
+        help="last block to upload, included (default: the last)",
+    )
+    group.add_argument(
+        "--finish-upload",
+        type=_checked(values.true_or_false),
+        default=True,
+        dest="finish",
+        metavar="{True,False}",
+        help="complete the upload once its blocks are stored (default: True)",
+    )
+    group.add_argument(
+        "--ledger",
+        type=_checked(values.ledger),
+        metavar="DIR|none",
+        help="folder of the hashes that earlier runs computed, by which a run need not read those "
+        "blocks again to hash them (default: in your cache folder)",
+    )
+    group.add_argument(
+        "--recheck",
+        action="store_true",
+        help="read and hash every block again, also those that the ledger knows",
+    )
+
+
+def _add_service(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--profile", help="profile in the AWS configuration files")
+    group.add_argument("--region", help="AWS region, such as eu-west-1")
+    group.add_argument(
+        "--endpoint-url",
+        type=_checked(values.url),
+        help="URL to use instead of the service's own",
+    )
+    group.add_argument(
+        "--account-id",
+        type=_checked(values.account_id),
+        default="-",
+        help="AWS account that owns the vault, 12 digits (default: your own)",
+    )
+    group.add_argument(
+        "--retry-minutes",
+        type=_checked(values.minutes),
+        metavar="MINUTES",
+        default=15.0,
+        help="how long a call that fails temporarily is retried (default: 15)",
+    )
+    group.add_argument(
+        "--max-bandwidth",
+        type=_checked(values.rate),
+        metavar="RATE",
+        help="bytes or bits per second for all blocks together, such as 6MB or 50Mbit",
+    )
+
+
+def _add_trial(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--rehearse",
+        metavar="DIR",
+        help="upload to a Glacier stand-in inside this process that keeps its vaults in DIR: "
+        "no account, no charge, nothing leaves the machine",
+    )
+    group.add_argument("--dry-run", action="store_true", help="print the plan and call nothing")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--output",
+        choices=["text", "json"],
+        default="text",
+        help="what goes to stdout: lines, or always exactly one JSON object (default: text)",
+    )
+    group.add_argument(
+        "--receipts", metavar="FILE", help="append a JSON line for a completed archive to FILE"
+    )
+    how_much = group.add_mutually_exclusive_group()
+    how_much.add_argument(
+        "--quiet", action="store_true", help="show only the upload id, problems and the result"
+    )
+    how_much.add_argument("--verbose", action="store_true", help="show every block, and tracebacks")
+
+
+def _checked(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return `read` as a type of argparse, which would replace the message of a ValueError."""
+
+    def checked(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
