@@ -1,29 +1,34 @@
 """The errors of the service, and of the way to it.
 
-VaultError
-├── TransientError              retried for as long as time allows
-│   ├── TimedOut
-│   ├── Unreachable
-│   ├── Throttled
-│   ├── ConnectionLost          nobody answered for as long as calls are retried
-│   └── ServiceDown             every answer was an error for as long as calls are retried
-├── HashMismatch                the vault received other bytes than were read
-├── BareRefusal                 a 400 without an error code
-│   └── NotTheService           an answer of something on the way
-├── ClockSkew                   this machine's clock is wrong
-├── Refused                     no, however often it is asked
-│   ├── NotPermitted            wrong or missing credentials
-│   │   ├── AccessDenied
-│   │   ├── AccountNotAccepted
-│   │   ├── CertificateError
-│   │   ├── SignatureRefused
-│   │   │   └── CredentialsRejected
-│   │   └── CredentialsExpired
-│   │       └── CredentialsUnobtainable
-│   ├── VaultNotFound
-│   └── UploadNotFound
-├── CompletionUnknown           nothing tells whether there is an archive
-└── ArchiveMismatch             the archive's hash is not the file's
+    VaultError
+    ├── TransientError              retried for as long as time allows
+    │   ├── TimedOut
+    │   │   └── ArrivedLate         the signature had expired on the way
+    │   ├── Unreachable
+    │   ├── Throttled
+    │   ├── ConnectionLost          nobody answered for as long as calls are retried
+    │   └── ServiceDown             every answer was an error for as long as calls are retried
+    ├── HashMismatch                the vault received other bytes than were read
+    ├── BareRefusal                 a 400 without an error code
+    │   └── NotTheService           an answer of something on the way
+    ├── ClockSkew                   this machine's clock is wrong
+    ├── Refused                     no, however often it is asked
+    │   ├── NotPermitted            wrong or missing credentials
+    │   │   ├── AccessDenied
+    │   │   ├── AccountNotAccepted
+    │   │   ├── CertificateError
+    │   │   │   └── BundleUnreadable
+    │   │   ├── ProxyUnusable
+    │   │   ├── SignatureRefused
+    │   │   │   └── CredentialsRejected
+    │   │   └── CredentialsExpired
+    │   │       └── CredentialsUnobtainable
+    │   ├── VaultNotFound
+    │   └── UploadNotFound
+    ├── CompletionUnknown           nothing tells whether there is an archive
+    └── ArchiveMismatch             the archive's hash is not the file's
+
+What a class does not say of itself is as the class above it says.
 """
 
 from __future__ import annotations
@@ -61,6 +66,12 @@ class TimedOut(TransientError):
     """Nothing moved for too long, on the way there or back."""
 
     slows_down = True
+
+
+class ArrivedLate(TimedOut):
+    """The signature had expired, and yet the clocks agree: the call was on its way for too long."""
+
+    may_have_executed = False
 
 
 class Unreachable(TransientError):
@@ -138,6 +149,16 @@ class AccountNotAccepted(NotPermitted):
 
 class CertificateError(NotPermitted):
     """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
+
+    keeps_upload = True
+
+
+class BundleUnreadable(CertificateError):
+    """The file of the authorities that are trusted is missing or broken."""
+
+
+class ProxyUnusable(NotPermitted):
+    """The proxy wants other credentials, or does not speak what its address says."""
 
     keeps_upload = True
 
