@@ -34,6 +34,7 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultError,
 )
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retries, Retry, Tries
 
 T = TypeVar("T")
@@ -48,8 +49,8 @@ class Vault:
     """One vault of one account; safe to use from several threads, with up to `connections` open.
 
     Every call raises the VaultError that ended it for good, or Stopped once `stop` is asked; each
-    failed try that is followed by another is told to `on_retry`. Raises RegionMissing or
-    AddressInvalid if no client can be made.
+    failed try that is followed by another is told to `on_retry`. Raises the BadInput that `connect`
+    raises if no client can be made.
     """
 
     def __init__(
@@ -68,7 +69,8 @@ class Vault:
             stop=stop,
             on_retry=on_retry,
         )
-        self._client, self._patient_client = connect(address, connections=connections, waits=waits)
+        self._clients = connect(address, connections=connections, waits=waits)
+        self._client, self._patient_client = self._clients.calls, self._clients.patient
 
     @property
     def region(self) -> str:
@@ -80,10 +82,14 @@ class Vault:
         """The address that the calls go to."""
         return self._client.meta.endpoint_url
 
+    @property
+    def unknown_region(self) -> UnknownRegion | None:
+        """The region, if it is one that may be new."""
+        return self._clients.unknown_region
+
     def close(self) -> None:
         """Close the idle connections."""
-        self._client.close()
-        self._patient_client.close()
+        self._clients.close()
 
     def initiate(self, *, description: str, block_size: int) -> str:
         """Begin an upload and return its id.
