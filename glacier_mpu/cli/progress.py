@@ -25,10 +25,11 @@ from glacier_mpu.transfer.events import (
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
+from glacier_mpu.vault.regions import UnknownRegion
 
 SECONDS_BETWEEN_LINES = 5.0
 # What even `--quiet` shows, and what only `--verbose` does.
-_ALWAYS = (Connected, UploadOpened, BlockFailed, AbortFailed)
+_ALWAYS = (Connected, UnknownRegion, UploadOpened, BlockFailed, AbortFailed)
 _DETAILS = (Measured,)
 _COUNTED = (BlocksBegin, BlockSent, BlockMatches)
 

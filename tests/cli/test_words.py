@@ -34,6 +34,7 @@ from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.errors import (
     TransientError,
 )
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
 BLOCK = Block(number=7, offset=7 * MIB, size=MIB)
@@ -43,6 +44,8 @@ AMONG = Resuming(upload=UPLOAD, stored=2, count=5, among=3, compared=8, matching
 BUSY = TransientError("HTTP 503: busy")
 
 FACTS: list[tuple[Event, list[str]]] = [
+    (UnknownRegion("eu-west-9", "eu-west-1"), ["warning", "eu-west-9", "nearest is eu-west-1)"]),
+    (UnknownRegion("nz-north-1", ""), ["warning", "nz-north-1; it is tried"]),
     (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
     (BlockSizeRaised(256 * MIB), ["128 MB", "256 MB"]),
     (
