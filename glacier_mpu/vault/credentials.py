@@ -10,13 +10,18 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from glacier_mpu.errors import UploadError
 from glacier_mpu.vault.errors import (
     CredentialsUnobtainable,
     NotPermitted,
 )
 from glacier_mpu.vault.failures import from_chain
+
+# What others say, such as a parser of dates, may hold what was to stay secret.
+_OF_KNOWN_TEXT = (BotoCoreError, ClientError, OSError, UploadError)
 
 
 class _Given(Protocol):
@@ -48,13 +53,14 @@ class RenewableCredentials:
         try:
             given = self._current()
             frozen = None if given is None else given.get_frozen_credentials()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a chain raises means something
             meant = from_chain(error)
             if self._found_any and type(meant) is NotPermitted:
                 # There were some, so this is no setup that never worked: a profile, for one, may
                 # be half written just now.
                 meant = CredentialsUnobtainable(meant.message, code=meant.code)
-            raise meant from error
+            # With --verbose the cause is shown, too.
+            raise meant from (error if isinstance(error, _OF_KNOWN_TEXT) else None)
         if frozen is None and self._found_any:
             raise CredentialsUnobtainable("the credentials are gone")
         self._found_any = self._found_any or frozen is not None

@@ -7,6 +7,7 @@ import shlex
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,7 @@ import pytest
 from botocore import exceptions as aws
 from botocore.credentials import Credentials, SSOProvider
 
-from glacier_mpu.errors import UploadError
+from glacier_mpu.errors import UploadError, redacted
 from glacier_mpu.vault.client import Clients, call_once
 from glacier_mpu.vault.credentials import RenewableCredentials
 from glacier_mpu.vault.errors import (
@@ -86,7 +87,7 @@ def signed_with(vault: TinyServer) -> list[str]:
 def failure(clients: Clients) -> UploadError:
     with pytest.raises(UploadError) as caught:
         list_parts(clients.calls)
-    assert SECRET not in caught.value.message
+    assert SECRET not in redacted("".join(traceback.format_exception(caught.value)))
     return caught.value
 
 
