@@ -10,6 +10,7 @@ import pytest
 
 from glacier_mpu.errors import ProxyInvalid
 from glacier_mpu.vault.errors import NotTheService, ProxyUnusable, Unreachable, VaultError
+from glacier_mpu.vault.proxies import is_on_this_machine
 from tests.support.clients import SOMEBODY, connected, list_parts
 from tests.support.proxy import connect_proxy
 from tests.support.tiny_server import Answer, TinyServer, tiny_server
@@ -33,6 +34,23 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[TinyServer]:
 
 
 # -- what stays on this machine
+
+
+@pytest.mark.parametrize(
+    ("url", "stays"),
+    [
+        ("http://127.0.0.1:8080", True),
+        ("https://127.1.2.3/", True),
+        ("http://[::1]:1", True),
+        ("http://LocalHost:1", True),
+        ("http://10.0.0.1", False),
+        ("http://192.168.1.1", False),
+        ("http://localhost.example", False),
+        ("", False),
+    ],
+)
+def test_only_an_address_of_the_loopback_stays_on_this_machine(url: str, stays: bool) -> None:
+    assert is_on_this_machine(url) is stays
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])

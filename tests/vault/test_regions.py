@@ -103,3 +103,9 @@ def test_with_an_endpoint_of_ones_own_a_region_is_only_a_name(
     for region in ("eu-wst-1", "eu-west-9", "here"):
         with clients_of(replace(address, region=region)) as clients:
             assert clients.unknown_region is None
+
+
+def test_with_an_explicit_endpoint_a_region_may_even_be_part_of_its_name() -> None:
+    address = replace(SOMEBODY, region="here", endpoint_url="https://glacier.here.example")
+    with clients_of(address) as clients:
+        assert clients.unknown_region is None

@@ -16,18 +16,13 @@ import trustme
 from tests.support.clients import SOMEBODY, connected, list_parts
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"Parts":[]}'
-_END = 40  # longer than the goodbye, so that it never leaves later than the answer's last byte
 
 
 @dataclass
 class Farewell:
-    """Answers each request and says goodbye with the end of it, but leaves the line open.
-
-    All that goes before that end leaves in pieces of `piece` bytes.
-    """
+    """Answers each request and says goodbye in the same write, but leaves the line open."""
 
     context: ssl.SSLContext
-    piece: int
     requests: list[int] = field(default_factory=list)
 
     def serve(self, listener: socket.socket) -> None:
@@ -47,10 +42,7 @@ class Farewell:
             tls.write(ANSWER)
             with suppress(ssl.SSLWantReadError):
                 tls.unwrap()
-            said = outgoing.read()
-            for start in range(0, len(said) - _END, self.piece):
-                wire.sendall(said[start : min(start + self.piece, len(said) - _END)])
-            wire.sendall(said[-_END:])
+            wire.sendall(outgoing.read())
             wire.recv(1 << 16)  # until the client goes away, or sends what nobody will answer
 
 
@@ -72,10 +64,10 @@ def _until(
 
 
 @contextmanager
-def farewell(context: ssl.SSLContext, piece: int) -> Iterator[tuple[Farewell, str]]:
+def farewell(context: ssl.SSLContext) -> Iterator[tuple[Farewell, str]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
-        server = Farewell(context, piece)
+        server = Farewell(context)
         thread = threading.Thread(target=server.serve, args=(listener,), daemon=True)
         thread.start()
         yield server, f"https://127.0.0.1:{listener.getsockname()[1]}"
@@ -83,13 +75,18 @@ def farewell(context: ssl.SSLContext, piece: int) -> Iterator[tuple[Farewell, st
         thread.join()
 
 
-@pytest.mark.parametrize("piece", [1 << 16, 1], ids=["in one piece", "byte by byte"])
+@pytest.mark.parametrize("piece", [1 << 16, 60, 3])
 @pytest.mark.parametrize(
     "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"]
 )
 def test_a_connection_that_the_service_closed_with_its_answer_is_not_used_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion, piece: int
 ) -> None:
+    class InPieces(socket.socket):
+        def recv(self, size: int, *flags: int) -> bytes:
+            return super().recv(min(size, piece), *flags)
+
+    monkeypatch.setattr(socket, "socket", InPieces)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "authority.pem"))
@@ -97,7 +94,7 @@ def test_a_connection_that_the_service_closed_with_its_answer_is_not_used_again(
     context.minimum_version = context.maximum_version = version
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with (
-        farewell(context, piece) as (server, url),
+        farewell(context) as (server, url),
         connected(replace(SOMEBODY, endpoint_url=url)) as client,
     ):
         for _ in range(3):
