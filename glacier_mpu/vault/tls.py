@@ -7,6 +7,7 @@ exchange with the socket is used as it is.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,13 @@ class BatchingTransport(SSLTransport):
 
     _head = b""
     _left_of_record = 0
+
+    def __init__(self, socket: socket.socket, *arguments: Any, **rest: Any) -> None:
+        try:
+            super().__init__(socket, *arguments, **rest)
+        except BaseException:
+            socket.close()  # as Python's own does; urllib3 1.26 relies on it
+            raise
 
     # The parent's sends before each read, also when there is nothing to send: on a connection that
     # the service has closed this fails, and its answer, which is there to be read, is lost. (So it

@@ -16,6 +16,9 @@ from tests.support.proxy import connect_proxy
 from tests.support.tiny_server import Answer, TinyServer, tiny_server
 
 STORED = Answer(200, b'{"Parts": []}')
+# http.client of Python 3.10 leaves the socket of a refused tunnel to the garbage collector, and
+# urllib3 1.26 uses that.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 PROXIES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY")
 
 

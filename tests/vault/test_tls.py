@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from glacier_mpu.vault.tls import BatchingTransport
 from tests.support.clients import SOMEBODY, connected, list_parts
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"Parts":[]}'
@@ -100,3 +101,12 @@ def test_a_connection_that_the_service_closed_with_its_answer_is_not_used_again(
         for _ in range(3):
             assert list_parts(client)["Parts"] == []
     assert server.requests == [0, 1, 2]
+
+
+def test_a_connection_whose_encryption_fails_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"220 welcome\r\n")
+        with pytest.raises(ssl.SSLError):
+            BatchingTransport(ours, ssl.create_default_context(), server_hostname="glacier.example")
+        assert ours.fileno() == -1
