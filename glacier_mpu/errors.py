@@ -9,7 +9,10 @@
     │   ├── BlockSizeMismatch
     │   ├── FileTooShort
     │   ├── RegionMissing
-    │   └── AddressInvalid
+    │   ├── RegionMistyped
+    │   ├── AddressInvalid
+    │   ├── ProxyInvalid
+    │   └── TooManySlots
     ├── InternalError                   a fault of this program
     ├── SourceUnreadable                the local file, or a part of it, cannot be read
     │   └── SourceLost                  nothing of it could be read for as long as it is retried
@@ -29,7 +32,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 _SECRETS = re.compile(
-    r"(?i)((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value )[^,\s]+"
+    r"(?i)((?:Signature|Credential)=|x-amz-security-token[:=]\s*|Invalid header value "
+    r"|(?:secret_?access_?key|session_?token)['\"]?\s*[:=]\s*)[^,\s]+"
     r"|(//)[^/@\s]+(?=@)"
 )
 
@@ -114,8 +118,26 @@ class RegionMissing(BadInput):
     """Neither flags nor configuration name an AWS region."""
 
 
+@dataclass(eq=False)
+class RegionMistyped(BadInput):
+    """The region is none, and cannot become one; `nearest` is one that is, or empty."""
+
+    nearest: str = field(kw_only=True)
+
+
 class AddressInvalid(BadInput):
     """No client can be made from this profile, region or endpoint."""
+
+
+class ProxyInvalid(BadInput):
+    """The address of the proxy makes no sense."""
+
+
+@dataclass(eq=False)
+class TooManySlots(BadInput):
+    """This process may not open enough files for so many blocks at once; `most` would fit."""
+
+    most: int = field(kw_only=True)
 
 
 class InternalError(UploadError):

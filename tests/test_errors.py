@@ -90,6 +90,7 @@ def test_the_trees_in_the_docstrings_are_the_hierarchy() -> None:
         "Signature=0a1b2c3d",
         "x-amz-security-token: IQoJb3JpZ2lu",
         "Invalid header value b'secret\\n'",
+        '{"SecretAccessKey": "secret", "SessionToken":"IQoJb3JpZ2lu"}',
         'Could not connect to the endpoint URL: "http://user:secret@127.0.0.1:9/-/vaults"',
     ],
 )

@@ -117,10 +117,12 @@ def _ledger(options: Options) -> str | None:
 def _upload(options: Options, request: Request, output: Output, waits: Waits) -> int:
     """Carry the request out, and tell what happens while it does and how it ended."""
     with _loading():
+        from glacier_mpu.cli.descriptors import make_room
         from glacier_mpu.cli.progress import choose_display
         from glacier_mpu.cli.service import service
         from glacier_mpu.transfer.upload import upload
 
+    make_room(request.slots, rehearses=options.rehearse is not None)
     receipts = None
     if options.receipts is not None:
         receipts = Receipts(options.receipts, source_path=options.source_path)

@@ -17,11 +17,14 @@ from glacier_mpu.errors import (
     FileTooShort,
     InternalError,
     NotTheWholeFile,
+    ProxyInvalid,
     RegionMissing,
+    RegionMistyped,
     SourceChanged,
     SourceIsFolder,
     SourceUnreadable,
     TooManyBlocks,
+    TooManySlots,
     UploadError,
 )
 from glacier_mpu.source.blocks import MIB
@@ -30,6 +33,7 @@ from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
     ArchiveMismatch,
+    BundleUnreadable,
     CertificateError,
     ClockSkew,
     ConnectionLost,
@@ -38,6 +42,7 @@ from glacier_mpu.vault.errors import (
     HashMismatch,
     NotPermitted,
     NotTheService,
+    ProxyUnusable,
     ServiceDown,
     TransientError,
     UploadNotFound,
@@ -59,7 +64,14 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
         "leave out --upload-id"
     ),
     RegionMissing: "add --region, or set AWS_DEFAULT_REGION",
+    RegionMistyped: lambda error: f"use --region {error.nearest}".rstrip(),
     AddressInvalid: "check --profile, --region and --endpoint-url",
+    ProxyInvalid: "set HTTPS_PROXY (and HTTP_PROXY) to an address such as http://proxy:3128",
+    TooManySlots: lambda error: (
+        f"use --threads {error.most}, or allow more open files (ulimit -n)"
+        if error.most
+        else "allow more open files (ulimit -n)"
+    ),
     InternalError: "please report it, with the lines above",
     SourceUnreadable: (
         "find out why the disk cannot be read (its cable, its health, its mount), then resume"
@@ -86,6 +98,10 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
         "account"
     ),
     CertificateError: "check the clock, the CA certificates and any proxy of this machine",
+    BundleUnreadable: (
+        "check the file that AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle of the profile names"
+    ),
+    ProxyUnusable: "check the proxy's address, and its user and password, in HTTPS_PROXY",
     CredentialsExpired: (
         "renew the credentials (aws sso login, or the way you obtained them), then resume"
     ),

@@ -27,12 +27,14 @@ from glacier_mpu.transfer.events import (
 )
 from glacier_mpu.transfer.pacing import Measured
 from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
 SECONDS_BETWEEN_LINES = 5.0
 # What even `--quiet` shows.
 _ALWAYS = (
     Connected,
+    UnknownRegion,
     UploadOpened,
     BlockFailed,
     AbortFailed,

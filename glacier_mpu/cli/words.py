@@ -33,6 +33,7 @@ from glacier_mpu.transfer.events import (
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.errors import CredentialsExpired, TransientError
 from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
 # By Retry.call, the name of the Vault's method; a block's number is added.
@@ -59,6 +60,15 @@ def _(event: Connected) -> str:
     if not _is_unencrypted(event.endpoint_url):
         return ""
     return f"warning: the data is sent unencrypted to {redacted(event.endpoint_url)}"
+
+
+@as_text.register
+def _(event: UnknownRegion) -> str:
+    nearest = f" (the nearest is {event.nearest})" if event.nearest else ""
+    return (
+        f"warning: no Glacier is known in the region {event.region}{nearest}; it is tried all the "
+        "same"
+    )
 
 
 @as_text.register

@@ -40,13 +40,15 @@ def upload(
     """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is asked.
 
     `workers` makes what does the blocks; None is threads of this process. `clock` tells the time,
-    with its offset. Raises RegionMissing or AddressInvalid if no client can be made from the
-    address.
+    with its offset. Raises BadInput if no client can be made from the address, or not so many
+    blocks can be sent at once.
     """
     with opened_context(
         request, address, watcher=watcher, stop=stop, waits=waits, clock=clock
     ) as context:
         watcher.hear(Connected(context.vault.endpoint_url))
+        if context.vault.unknown_region is not None:
+            watcher.hear(context.vault.unknown_region)
         with closing((workers or _threads)(context)) as doing:
             outcome = Run(request, context, doing).carry_out()
         return replace(

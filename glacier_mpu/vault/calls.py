@@ -36,6 +36,7 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultError,
 )
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retries, Tries, Trouble
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Vault:
 
     Every call raises the VaultError that ended it for good, or Stopped once `stop` is asked; `hear`
     is told of each failed try that is followed by another, and when nothing gets through. Raises
-    RegionMissing or AddressInvalid if no client can be made.
+    the BadInput that `connect` raises if no client can be made.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class Vault:
         self._waits = waits
         self._retries = Retries.of(VaultError, waits=waits, stop=stop, hear=hear)
         self._accepted = False
-        self._client, self._patient_client = connect(address, connections=connections, waits=waits)
+        self._clients = connect(address, connections=connections, waits=waits)
+        self._client, self._patient_client = self._clients.calls, self._clients.patient
 
     @property
     def region(self) -> str:
@@ -79,14 +81,18 @@ class Vault:
         """The address that the calls go to."""
         return self._client.meta.endpoint_url
 
+    @property
+    def unknown_region(self) -> UnknownRegion | None:
+        """The region, if it is one that may be new."""
+        return self._clients.unknown_region
+
     def look(self) -> None:
         """Tell `hear` if calls get through again. To be called now and then."""
         self._retries.line.look()
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._client.close()
-        self._patient_client.close()
+        self._clients.close()
 
     def initiate(self, *, description: str, block_size: int) -> str:
         """Begin an upload and return its id.

@@ -3,6 +3,7 @@
     VaultError
     ├── TransientError              retried for as long as time allows
     │   ├── TimedOut
+    │   │   └── ArrivedLate         the signature had expired on the way
     │   ├── Unreachable
     │   ├── Throttled
     │   ├── ConnectionLost          no call got through for as long as calls are retried
@@ -17,6 +18,8 @@
     │   │   ├── AccessDenied
     │   │   ├── AccountNotAccepted
     │   │   ├── CertificateError
+    │   │   │   └── BundleUnreadable
+    │   │   ├── ProxyUnusable
     │   │   ├── SignatureRefused
     │   │   │   └── CredentialsRejected
     │   │   └── CredentialsExpired
@@ -26,7 +29,8 @@
     ├── CompletionUnknown           nothing tells whether there is an archive
     └── ArchiveMismatch             the archive's hash is not the file's
 
-`vault.refusals` makes them of the service's answers, `vault.client` of what happens on the line.
+`vault.refusals` makes them of the service's answers, `vault.failures` of what happens on the line.
+What a class does not say of itself is as the class above it says.
 """
 
 from __future__ import annotations
@@ -70,6 +74,12 @@ class TimedOut(TransientError):
     """Nothing moved for too long, on the way there or back."""
 
     slows_down = True
+
+
+class ArrivedLate(TimedOut):
+    """The signature had expired, and yet the clocks agree: the call was on its way for too long."""
+
+    may_have_executed = False
 
 
 class Unreachable(TransientError):
@@ -157,6 +167,16 @@ class AccountNotAccepted(NotPermitted):
 
 class CertificateError(NotPermitted):
     """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
+
+    keeps_upload = True
+
+
+class BundleUnreadable(CertificateError):
+    """The file of the authorities that are trusted is missing or broken."""
+
+
+class ProxyUnusable(NotPermitted):
+    """The proxy wants other credentials, or does not speak what its address says."""
 
     keeps_upload = True
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
+    ArrivedLate,
     BareRefusal,
     ClockSkew,
     CredentialsExpired,
     HashMismatch,
     NotPermitted,
     NotTheService,
+    ProxyUnusable,
     Refused,
     ServerError,
+    SignatureRefused,
     Throttled,
     TimedOut,
     UploadNotFound,
@@ -25,18 +28,22 @@ from glacier_mpu.vault.errors import (
 )
 
 _LONGEST_MESSAGE = 500
+# Signatures are refused when the two clocks differ by as much.
+_CLOCKS_DIFFER_SECONDS = 5 * 60
 
 _BY_CODE: dict[str, type[VaultError]] = {
     "AccessDeniedException": AccessDenied,
     "AccessDenied": AccessDenied,
     "ExpiredToken": CredentialsExpired,
     "ExpiredTokenException": CredentialsExpired,
-    "InvalidSignatureException": NotPermitted,
-    "SignatureDoesNotMatch": NotPermitted,
-    "MissingAuthenticationTokenException": NotPermitted,
-    "IncompleteSignatureException": NotPermitted,
-    "InvalidClientTokenId": NotPermitted,
-    "UnrecognizedClientException": NotPermitted,
+    "InvalidSignatureException": SignatureRefused,
+    "SignatureDoesNotMatch": SignatureRefused,
+    "MissingAuthenticationTokenException": SignatureRefused,
+    "MissingAuthenticationToken": SignatureRefused,
+    "IncompleteSignatureException": SignatureRefused,
+    "IncompleteSignature": SignatureRefused,
+    "InvalidClientTokenId": SignatureRefused,
+    "UnrecognizedClientException": SignatureRefused,
     "NoLongerSupportedException": AccountNotAccepted,
     "RequestExpired": ClockSkew,
     "RequestTimeTooSkewed": ClockSkew,
@@ -62,20 +69,25 @@ _BY_TEXT: tuple[tuple[str, type[VaultError]], ...] = (
 
 
 def refusal(
-    *, code: str, message: str, status: int, request_id: str, minutes_behind: int = 0
+    *, code: str, message: str, status: int, request_id: str, seconds_behind: float | None = None
 ) -> VaultError:
     """Return the error that an answer of the service stands for.
 
     `code` is the one in the answer's body; an answer without one has its status in figures instead.
-    `minutes_behind` is how far this machine's clock is behind the service's.
+    `seconds_behind` is how far this machine's clock is behind the service's, or None if unknown.
     """
     kind = _meaning(code, message, status)
     named = code if code and not code.isdecimal() else f"HTTP {status}"
     said = " ".join(message.split())  # a proxy's answer may be a whole page
     text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
-    if kind is ClockSkew and minutes_behind:
-        way = "behind" if minutes_behind > 0 else "ahead of"
-        text += f"; this clock is {abs(minutes_behind)} minutes {way} the service's"
+    if kind is ClockSkew and seconds_behind is not None:
+        if abs(seconds_behind) < _CLOCKS_DIFFER_SECONDS:
+            kind = ArrivedLate
+            text += "; this clock is right: the call was too long on its way"
+        else:
+            minutes = round(abs(seconds_behind) / 60)
+            way = "behind" if seconds_behind > 0 else "ahead of"
+            text += f"; this clock is {minutes} minutes {way} the service's"
     if request_id:
         text += f" (request id {request_id})"
     return kind(text, code=named, status=status, request_id=request_id)
@@ -91,6 +103,8 @@ def _meaning(code: str, message: str, status: int) -> type[VaultError]:
         return UploadNotFound
     if status in (408, 429):
         return TimedOut if status == 408 else Throttled
+    if status == 407:
+        return ProxyUnusable
     if status >= 500:
         return ServerError
     if not code or code.isdecimal() or code == "BadRequest":

@@ -7,6 +7,7 @@ exchange with the socket is used as it is.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,11 +17,23 @@ from typing import Any
 from urllib3.poolmanager import PoolKey
 from urllib3.util.ssltransport import SSLTransport
 
-_RECORD_SIZE = 16 << 10
+# A record's head: its kind, the protocol, and in the last two bytes the length of what follows.
+# Source: RFC 8446, 5.1.
+_HEAD_SIZE = 5
 
 
 class BatchingTransport(SSLTransport):
     """TLS over a socket. `send` encrypts all that it is given before any of it leaves."""
+
+    _head = b""
+    _left_of_record = 0
+
+    def __init__(self, socket: socket.socket, *arguments: Any, **rest: Any) -> None:
+        try:
+            super().__init__(socket, *arguments, **rest)
+        except BaseException:
+            socket.close()  # as Python's own does; urllib3 1.26 relies on it
+            raise
 
     # The parent's sends before each read, also when there is nothing to send: on a connection that
     # the service has closed this fails, and its answer, which is there to be read, is lost. (So it
@@ -42,12 +55,21 @@ class BatchingTransport(SSLTransport):
                 self._flush()
                 return result
 
+    # Never beyond the end of a record, as OpenSSL itself reads. That the service closes the
+    # connection is a record of its own, which may come together with an answer: as long as it lies
+    # in the socket, urllib3 sees that something does, and does not use the connection again.
     def _feed(self) -> None:
-        data = self.socket.recv(_RECORD_SIZE)
-        if data:
-            self.incoming.write(data)
-        else:
+        data = self.socket.recv(self._left_of_record or _HEAD_SIZE - len(self._head))
+        if not data:
             self.incoming.write_eof()
+        elif self._left_of_record:
+            self._left_of_record -= len(data)
+        else:
+            self._head += data
+            if len(self._head) == _HEAD_SIZE:
+                self._left_of_record = int.from_bytes(self._head[-2:], "big")
+                self._head = b""
+        self.incoming.write(data)
 
     def _flush(self) -> None:
         left = memoryview(self.outgoing.read())

@@ -36,6 +36,7 @@ from glacier_mpu.vault.answers import StoredPart
 from glacier_mpu.vault.errors import (
     TransientError,
 )
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 from tests.support.kit import Clock
 
@@ -365,13 +366,15 @@ def test_a_display_may_tick_before_anything_begins(kind: type[Display]) -> None:
 
 def test_a_quiet_display_shows_only_the_upload_id_warnings_and_what_failed() -> None:
     log = Log(Display)
-    log.hear(Connected("http://glacier.example"), OPENED, begins(to_send=2, to_compare=1))
+    log.hear(Connected("http://glacier.example"), UnknownRegion("eu-west-9", "eu-west-1"))
+    log.hear(OPENED, begins(to_send=2, to_compare=1))
     log.sends(0, seconds=9)
     log.compares(2, seconds=9)
     log.hear(RETRY, NOTE, differs(1), failed(1), AbortFailed(UNREADABLE))
     log.hear(KnownBlocks([2], MIB), LedgerUnusable("/srv/l", "No space left"))
     log.display.close()
-    facts = ["unencrypted", "an-id", "block 1 failed: EIO", "could not be aborted", "/srv/l"]
+    facts = ["unencrypted", "eu-west-9", "an-id", "block 1 failed: EIO", "could not be aborted"]
+    facts.append("/srv/l")
     assert len(log.lines) == len(facts)
     assert all(fact in line for fact, line in zip(facts, log.lines, strict=True))
 

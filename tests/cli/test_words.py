@@ -40,6 +40,7 @@ from glacier_mpu.vault.errors import (
     Unreachable,
 )
 from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
 BLOCK = Block(number=7, offset=7 * MIB, size=MIB)
@@ -50,6 +51,8 @@ BUSY = ServerError("HTTP 503: busy", status=503)
 UNTIL = datetime(2026, 11, 24, 6, 34)
 
 FACTS: list[tuple[Event, list[str]]] = [
+    (UnknownRegion("eu-west-9", "eu-west-1"), ["warning", "eu-west-9", "nearest is eu-west-1)"]),
+    (UnknownRegion("nz-north-1", ""), ["warning", "nz-north-1; it is tried"]),
     (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
     (BlockSizeRaised(256 * MIB), ["128 MB", "256 MB"]),
     (

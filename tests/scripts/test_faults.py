@@ -13,7 +13,8 @@ import shlex
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -27,6 +28,7 @@ from botocore.utils import calculate_tree_hash
 from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import Answer, Call
+from glacier_mpu.vault.tls import pieces_have_a_size
 from tests.support import faults
 from tests.support.engine import carry_out
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty
@@ -45,6 +47,7 @@ from tests.support.in_process import (
     open_uploads,
     uploads_ever,
 )
+from tests.support.proxy import ConnectProxy, connect_proxy
 from tests.support.scripts import VAULT, client_of
 from tests.support.wire_client import wait_until
 
@@ -122,24 +125,46 @@ def test_passing_trouble_on_an_encrypted_line_ends_in_one_intact_archive(
     assert end.record["retries"] >= 1  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("encrypted", [False, True])
+@contextmanager
+def behind_a_proxy(
+    server: RehearsalServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ConnectProxy]:
+    """Give the stand-in a name that only a proxy finds: this machine itself needs none."""
+    port = server.endpoint_url.rpartition(":")[2]
+    server.endpoint_url = f"https://glacier.example:{port}"
+    with connect_proxy(port=int(port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        yield proxy
+
+
+@pytest.mark.parametrize("way", ["in the clear", "encrypted", "through a proxy"])
 def test_a_refusal_before_the_end_of_the_body_is_heard(
     run: Callable[..., End],
     make_file: MakeFile,
     tmp_path: Path,
     trusted: trustme.CA,
-    *,
-    encrypted: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
 ) -> None:
     source = make_file(16 * MIB)
     refusal = faults.refuse_early(403, "ExpiredTokenException")
     unlucky = Fault(CALLS["a block"], refusal, times=FOREVER)
-    open_one = partial(glacier_over_tls, authority=trusted) if encrypted else glacier
-    with open_one(tmp_path / "glacier", unlucky) as server:
+    with ExitStack() as stack:
+        if way == "in the clear":
+            server = stack.enter_context(glacier(tmp_path / "glacier", unlucky))
+        else:
+            host = "127.0.0.1" if way == "encrypted" else "glacier.example"
+            server = stack.enter_context(
+                glacier_over_tls(tmp_path / "glacier", unlucky, authority=trusted, host=host)
+            )
+        if way == "through a proxy":
+            proxy = stack.enter_context(behind_a_proxy(server, monkeypatch))
         end = run("GlacierMPU.py", server, source, "--retry-minutes", 0)
     assert end.code == 3, end.err
     assert end.error_code == "ExpiredTokenException"
     assert end.record["retries"] == 0
+    if way == "through a proxy":
+        assert proxy.asked[0].startswith("CONNECT glacier.example:")
 
 
 @BOTH
@@ -176,12 +201,15 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_run_before_anything_is_s
         assert handler_of(server).calls == []
 
 
+@pytest.mark.skipif(not pieces_have_a_size(), reason="this urllib3 has pieces of its own size")
+@pytest.mark.parametrize("proxied", [False, True])
 def test_a_block_leaves_in_pieces_of_many_tls_records(
     run: Callable[..., End],
     make_file: MakeFile,
     tmp_path: Path,
     trusted: trustme.CA,
     monkeypatch: pytest.MonkeyPatch,
+    proxied: bool,
 ) -> None:
     pieces: list[int] = []
 
@@ -191,10 +219,14 @@ def test_a_block_leaves_in_pieces_of_many_tls_records(
             return super().send(data, *flags)
 
     source = make_file(4 * MIB)
-    with glacier_over_tls(tmp_path / "glacier", authority=trusted) as server:
+    host = "glacier.example" if proxied else "127.0.0.1"
+    with (
+        glacier_over_tls(tmp_path / "glacier", authority=trusted, host=host) as server,
+        behind_a_proxy(server, monkeypatch) if proxied else nullcontext(),
+    ):
         monkeypatch.setattr(socket, "socket", Counting)
         assert run("GlacierMPU.py", server, source, "--blocksize", 4).code == 0
-    # If this fails, botocore or urllib3 have moved what `connection` looks for.
+    # If this fails, botocore or urllib3 have moved what `vault.client` looks for.
     assert len([size for size in pieces if size > MIB // 4]) == 16
 
 

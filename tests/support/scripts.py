@@ -36,8 +36,7 @@ def address_of(server: RehearsalServer, *, vault: str = VAULT) -> Address:
 
 
 def client_of(server: RehearsalServer) -> GlacierClient:
-    client, _ = connect(address_of(server), connections=1, waits=Waits())
-    return client
+    return connect(address_of(server), connections=1, waits=Waits()).calls
 
 
 @dataclass(frozen=True)

@@ -44,22 +44,12 @@ from glacier_mpu.vault.errors import (
     Unreachable,
     VaultError,
 )
+from tests.support.clients import NOBODY, SOMEBODY, UPLOAD, connected, list_parts
 from tests.support.kit import body_of, pattern, write
 from tests.support.tiny_server import Answer, TinyServer, tiny_server
 
 if TYPE_CHECKING:
     from mypy_boto3_glacier import GlacierClient
-
-NOBODY = Address(vault="photos", region="us-east-1")
-SOMEBODY = replace(NOBODY, access_key="AKIDEXAMPLE", secret_key="very-secret-key")
-UPLOAD = {"accountId": "-", "vaultName": "photos", "uploadId": "an-id"}
-
-
-@contextmanager
-def connected(address: Address) -> Iterator[GlacierClient]:
-    client, patient_client = connect(address, connections=2, waits=Waits(connect=5, read=5))
-    with closing(client), closing(patient_client):
-        yield client
 
 
 @contextmanager
@@ -69,10 +59,6 @@ def answered(answer: Answer) -> Iterator[tuple[TinyServer, GlacierClient]]:
         connected(replace(SOMEBODY, endpoint_url=server.url)) as client,
     ):
         yield server, client
-
-
-def list_parts(client: GlacierClient) -> Mapping[str, Any]:
-    return call_once(client.list_parts, wants=("Parts",), **UPLOAD)
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -279,7 +265,7 @@ def test_a_refused_connection_is_unreachable_and_nothing_was_executed() -> None:
         with connected(address) as client, pytest.raises(Unreachable) as caught:
             list_parts(client)
     assert not caught.value.may_have_executed
-    assert url in caught.value.message
+    assert caught.value.message == f"{url.removeprefix('http://')}: connection refused"
 
 
 def test_a_name_that_is_not_found_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,9 +419,9 @@ def test_no_error_and_none_of_its_causes_shows_the_secret() -> None:
 
 
 def test_only_the_client_for_completion_waits_longer_for_an_answer() -> None:
-    clients = connect(SOMEBODY, connections=2, waits=Waits(connect=3, read=5, complete=7))
-    with closing(clients[0]), closing(clients[1]):
-        configs: list[Any] = [client.meta.config for client in clients]
+    waits = Waits(connect=3, read=5, complete=7)
+    with closing(connect(SOMEBODY, connections=2, waits=waits)) as clients:
+        configs: list[Any] = [each.meta.config for each in (clients.calls, clients.patient)]
     assert [config.connect_timeout for config in configs] == [3, 3]
     assert [config.read_timeout for config in configs] == [5, 7]
 

@@ -7,7 +7,9 @@ import pytest
 from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
+    ArrivedLate,
     BareRefusal,
+    BundleUnreadable,
     CertificateError,
     ClockSkew,
     ConnectionLost,
@@ -17,6 +19,7 @@ from glacier_mpu.vault.errors import (
     HashMismatch,
     NotPermitted,
     NotTheService,
+    ProxyUnusable,
     Refused,
     ServerError,
     ServiceDown,
@@ -50,7 +53,7 @@ ROWS: list[tuple[int, str, str, type[VaultError]]] = [
     (401, "401", "Unauthorized", NotTheService),
     (403, "403", "Forbidden", NotTheService),
     (404, "404", "Not Found", NotTheService),
-    (407, "407", "Proxy Authentication Required", NotTheService),
+    (407, "407", "Proxy Authentication Required", ProxyUnusable),
     (301, "301", "Moved Permanently", NotTheService),
     # the service's own, as glacier-api.md lists them
     (408, "RequestTimeoutException", "Request timed out.", TimedOut),
@@ -64,9 +67,10 @@ ROWS: list[tuple[int, str, str, type[VaultError]]] = [
     (403, "AccessDeniedException", "Access denied for account ID: 123456789012", AccessDenied),
     (403, "ExpiredTokenException", "The security token is expired", CredentialsExpired),
     (400, "ExpiredTokenException", "The security token is expired", CredentialsExpired),
-    (400, "MissingAuthenticationTokenException", "", NotPermitted),
-    (400, "UnrecognizedClientException", "The security token is invalid.", NotPermitted),
-    (403, SIGNATURE, "The request signature we calculated does not match", NotPermitted),
+    (400, "MissingAuthenticationTokenException", "", SignatureRefused),
+    (400, "UnrecognizedClientException", "The security token is invalid.", SignatureRefused),
+    (403, SIGNATURE, "The request signature we calculated does not match", SignatureRefused),
+    (403, "SomethingNewException", "", NotPermitted),
     (
         403,
         SIGNATURE,
@@ -127,10 +131,12 @@ def test_an_answer_is_told_as_an_error_with_the_services_code_and_words(
 WHATEVER_THE_STATUS: list[tuple[str, str, type[VaultError]]] = [
     (SIGNATURE, "Signature expired: x", ClockSkew),
     (SIGNATURE, "Signature not yet current: x", ClockSkew),
-    (SIGNATURE, "The request signature we calculated does not match", NotPermitted),
-    ("SignatureDoesNotMatch", "", NotPermitted),
-    ("IncompleteSignatureException", "", NotPermitted),
-    ("InvalidClientTokenId", "", NotPermitted),
+    (SIGNATURE, "The request signature we calculated does not match", SignatureRefused),
+    ("SignatureDoesNotMatch", "", SignatureRefused),
+    ("MissingAuthenticationToken", "", SignatureRefused),
+    ("IncompleteSignatureException", "", SignatureRefused),
+    ("IncompleteSignature", "", SignatureRefused),
+    ("InvalidClientTokenId", "", SignatureRefused),
     ("RequestExpired", "", ClockSkew),
     ("RequestTimeTooSkewed", "", ClockSkew),
     ("ExpiredTokenException", "", CredentialsExpired),
@@ -165,6 +171,7 @@ def test_what_the_code_or_the_words_say_counts_whatever_the_status(
 @pytest.mark.parametrize(
     ("kind", "max_tries", "every_block_alike", "keeps_upload", "may_have_executed", "slows_down"),
     [
+        (ArrivedLate, 0, False, True, False, True),
         (TransientError, 0, False, True, True, False),
         (TimedOut, 0, False, True, True, True),
         (Unreachable, 0, False, True, False, False),
@@ -182,6 +189,8 @@ def test_what_the_code_or_the_words_say_counts_whatever_the_status(
         (AccessDenied, 1, True, False, False, False),
         (AccountNotAccepted, 1, True, False, False, False),
         (CertificateError, 1, True, True, False, False),
+        (BundleUnreadable, 1, True, True, False, False),
+        (ProxyUnusable, 1, True, True, False, False),
         (CredentialsExpired, 0, True, True, False, False),
         (CredentialsUnobtainable, 0, True, True, False, False),
         (VaultNotFound, 1, True, False, False, False),
@@ -208,14 +217,36 @@ def test_an_answer_without_request_id_names_none() -> None:
     assert "request id" not in refusal(code="X", message="m", status=400, request_id="").message
 
 
-@pytest.mark.parametrize(("minutes", "fact"), [(7, "7 minutes behind"), (-7, "7 minutes ahead of")])
-def test_only_a_wrong_clock_is_told_by_how_far_it_is_off(minutes: int, fact: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "fact"), [(7 * 60, "7 minutes behind"), (-7 * 60, "7 minutes ahead of")]
+)
+def test_only_a_wrong_clock_is_told_by_how_far_it_is_off(seconds: int, fact: str) -> None:
     skewed, other = (
-        refusal(code=code, message="m", status=403, request_id="", minutes_behind=minutes)
+        refusal(code=code, message="m", status=403, request_id="", seconds_behind=seconds)
         for code in ("RequestExpired", "AccessDenied")
     )
     assert fact in skewed.message
     assert "minutes" not in other.message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kind"),
+    [
+        (0, ArrivedLate),
+        (299, ArrivedLate),
+        (-299, ArrivedLate),
+        (300, ClockSkew),
+        (-300, ClockSkew),
+        (None, ClockSkew),
+    ],
+)
+@pytest.mark.parametrize("said", ["Signature expired: x", "Signature not yet current: x"])
+def test_a_signature_that_is_too_old_by_right_clocks_was_too_long_on_its_way(
+    said: str, seconds: float | None, kind: type[VaultError]
+) -> None:
+    error = refusal(code=SIGNATURE, message=said, status=403, request_id="", seconds_behind=seconds)
+    assert type(error) is kind
+    assert ("this clock is right" in error.message) is (kind is ArrivedLate)
 
 
 def test_a_page_of_a_proxy_is_told_in_one_line_of_its_beginning() -> None:
