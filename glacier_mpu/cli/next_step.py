@@ -51,6 +51,13 @@ from glacier_mpu.vault.errors import (
 
 T = TypeVar("T")
 
+
+def renewal(error: CredentialsExpired) -> str:
+    """Say how to renew the credentials."""
+    profile = f" --profile {shlex.quote(error.profile)}" if error.profile else ""
+    return f"renew the credentials (aws sso login{profile}, or the way you obtained them)"
+
+
 # The entry of the most specific class counts. A text, or a function of the error's facts.
 _STEPS: dict[type, str | Callable[[Any], str]] = {
     UsageError: lambda error: str(error.next_step),
@@ -102,9 +109,7 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
         "check the file that AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or ca_bundle of the profile names"
     ),
     ProxyUnusable: "check the proxy's address, and its user and password, in HTTPS_PROXY",
-    CredentialsExpired: (
-        "renew the credentials (aws sso login, or the way you obtained them), then resume"
-    ),
+    CredentialsExpired: lambda error: f"{renewal(error)}, then resume",
     VaultNotFound: (
         "check --vault, --region and --account-id, or create the vault: "
         "aws glacier create-vault --account-id - --vault-name NAME"

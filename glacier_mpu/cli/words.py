@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 from urllib.parse import urlsplit
 
-from glacier_mpu.cli.next_step import next_step
+from glacier_mpu.cli.next_step import renewal
 from glacier_mpu.errors import redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_ranges
 from glacier_mpu.transfer.events import (
@@ -201,7 +201,7 @@ def _(event: Retry) -> str:
 def _(event: Outage) -> str:
     error, until = event.error, f"{event.until:%H:%M}"
     if isinstance(error, CredentialsExpired):
-        return f"{error.message}; waiting until {until} for new ones: {next_step(error)}"
+        return f"{error.message}; {renewal(error)}: waiting for them until {until}"
     if isinstance(error, TransientError) and not error.status:
         return f"no connection ({error.message}); retrying until {until}"
     return f"{error.message}; retrying until {until}"

@@ -28,6 +28,7 @@ from glacier_mpu.vault.client import Address, call_once, connect
 from glacier_mpu.vault.completion import Completion, raise_unless_open
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
+    CredentialsExpired,
     CredentialsRejected,
     HashMismatch,
     Refused,
@@ -228,7 +229,10 @@ class Vault:
     def _once(
         self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any
     ) -> Mapping[str, Any]:
-        """Make one call, once. Raises CredentialsRejected for keys that were accepted before."""
+        """Make one call, once. After a refusal of the credentials, the next call has them anew.
+
+        Raises CredentialsRejected for keys that were accepted before.
+        """
         try:
             answer = call_once(
                 method,
@@ -237,9 +241,14 @@ class Vault:
                 vaultName=self._address.vault,
                 **parameters,
             )
+        except CredentialsExpired as error:
+            self._clients.renew_credentials()
+            error.profile = self._address.profile or ""
+            raise
         except SignatureRefused as error:
             if not self._accepted:
                 raise
+            self._clients.renew_credentials()
             raise CredentialsRejected(
                 error.message, code=error.code, status=error.status, request_id=error.request_id
             ) from error

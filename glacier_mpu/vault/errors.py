@@ -192,8 +192,14 @@ class CredentialsRejected(SignatureRefused):
     keeps_upload = True
 
 
+@dataclass(eq=False)
 class CredentialsExpired(NotPermitted):
-    """Temporary credentials have run out; they may be renewed while the run waits."""
+    """Temporary credentials have run out; they may be renewed while the run waits.
+
+    profile  whose they are, if one was named
+    """
+
+    profile: str = field(default="", kw_only=True)
 
     max_tries = 0
     retry_every_seconds = 30

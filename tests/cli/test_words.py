@@ -89,8 +89,8 @@ FACTS: list[tuple[Event, list[str]]] = [
     (Outage(Unreachable("refused"), UNTIL), ["no connection (refused); retrying until 06:34"]),
     (Outage(BUSY, UNTIL), ["HTTP 503: busy; retrying until 06:34"]),
     (
-        Outage(CredentialsExpired("ExpiredToken: late", status=403), UNTIL),
-        ["ExpiredToken: late", "waiting until 06:34", "renew", "aws sso login"],
+        Outage(CredentialsExpired("ExpiredToken: late", status=403, profile="work"), UNTIL),
+        ["ExpiredToken: late", "until 06:34", "renew", "aws sso login --profile work"],
     ),
     (Outage(SourceUnreadable("cannot read"), UNTIL), ["cannot read; retrying until 06:34"]),
     (OutageOver(305), ["0:05:05"]),
