@@ -12,6 +12,7 @@ from glacier_mpu.source.blocks import Block
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.ledger import Remembered
 from glacier_mpu.source.treehash import Digest
+from glacier_mpu.stop import Stop
 from glacier_mpu.transfer.context import Context
 from glacier_mpu.transfer.workers import Place
 from glacier_mpu.vault.answers import StoredPart
@@ -100,12 +101,13 @@ class _Reach:
         self.moved_at = self._clock()
 
 
-def _read(task: BlockTask, context: Context) -> Digest:
+def _read(task: BlockTask, context: Context, *, stop: Stop | None = None) -> Digest:
     """Return the block's hashes. Reading is retried while the file cannot be read."""
     comparing = task.stored is not None
     reach = _Reach(context.reads.line.clock)
-    # Once the slots are closed, a block that can only be sent need not be read to its end.
-    stop = context.stop if comparing else context.slots.stop
+    if stop is None:
+        # Once the slots are closed, a block that can only be sent need not be read to its end.
+        stop = context.stop if comparing else context.slots.stop
 
     def count(size: int) -> None:
         reach.moved(size)
@@ -157,7 +159,7 @@ def _send_as_it_is(task: BlockTask, digest: Digest, context: Context) -> Digest:
 def _read_again(task: BlockTask, context: Context, mismatch: HashMismatch) -> Digest:
     try:
         task.source.check_unchanged()  # which names what differs
-        return _read(task, context)
+        return _read(task, context, stop=context.stop)
     except SourceUnreadable:
         raise mismatch from None
 
@@ -185,11 +187,18 @@ def _send(task: BlockTask, digest: Digest, context: Context) -> None:
                 task.source.check_unchanged()
                 _send_body(task, digest, context, on_move=on_move)
             except UploadError as error:
-                if context.ends_run(error) and not isinstance(error, SourceUnreadable):
+                if context.ends_run(error) and not _may_still_be_sent(error, digest):
                     context.slots.close()  # before the next block takes over this one's slot
                 raise
 
     context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
+
+
+def _may_still_be_sent(error: UploadError, digest: Digest) -> bool:
+    """Tell whether the block is tried again: once it can be read, or by hashes that are right."""
+    if isinstance(error, HashMismatch):
+        return isinstance(digest, Remembered)
+    return isinstance(error, SourceUnreadable)
 
 
 def _send_body(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from glacier_mpu.errors import BlocksMissing, FileTooShort, UploadError
+from glacier_mpu.errors import BlocksMissing, FileTooShort, SourceLost, UploadError
 from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.source.ledger import Remembered
 from glacier_mpu.stop import Stopped
@@ -67,11 +67,13 @@ def refuse_if_replaced(blocks: Blocks, asked: Collection[int]) -> None:
         )
 
 
-def list_would_be_answered(blocks: Blocks) -> bool:
-    """Tell whether a list is worth asking for after blocks failed.
+def list_would_be_answered(blocks: Blocks, error: UploadError | None) -> bool:
+    """Tell whether a list is worth asking for after blocks failed, or the file could not be read.
 
     Not after a dead line or refused credentials. (After a stop, no call is made.)
     """
+    if isinstance(error, SourceLost):
+        return True
     return bool(blocks.failed) and all(map(_service_answers, blocks.failed.values()))
 
 

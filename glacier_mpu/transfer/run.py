@@ -206,7 +206,7 @@ class Run:
         """Return the outcome, after aborting the upload if that is what was asked for."""
         if status is Status.OPEN and error is not None and self._aborts(error):
             status = self._abort()
-        if status is Status.OPEN and self.blocks and list_would_be_answered(self.blocks):
+        if status is Status.OPEN and self.blocks and list_would_be_answered(self.blocks, error):
             status, error = self._with_others_blocks(self.blocks, status, error)
         archive = None
         if isinstance(error, ArchiveMismatch):

@@ -64,6 +64,7 @@ class Use:
     thread           that makes the call; a call that it makes within another is a part of that
     try_began_at     by the line's clock, as the next
     progress_at      when it last came further than ever, as far as was looked at
+    failed_at        when a try of it failed last
     """
 
     moving: Moving | None
@@ -73,6 +74,7 @@ class Use:
     thread: int = field(default_factory=threading.get_ident)
     try_began_at: float = float("-inf")
     progress_at: float = float("-inf")
+    failed_at: float = float("-inf")
 
 
 class Line:
@@ -175,10 +177,8 @@ class Line:
             now = self.clock()
             self._note_progress()
             self._count_silence(since=use.try_began_at, at_most=use.longest_silence)
-            others_get_through = self._others_progress(use) > max(
-                self._failed_at, now - _LATELY_SECONDS
-            )
-            self._failed_at = now
+            others_get_through = self._others_get_through(use, now)
+            self._failed_at = use.failed_at = now
             if others_get_through:
                 return False
             self._down_since = now
@@ -241,10 +241,16 @@ class Line:
         began_at = max(use.try_began_at, self._down_since)
         return use.moving.moved_at - began_at >= _BUFFERS_FULL_SECONDS
 
-    def _others_progress(self, use: Use) -> float:
-        """Return when a call but this came further than ever, or was answered."""
-        progress = [other.progress_at for other in self._uses if other is not use]
-        return max([self._answered_at, *progress])
+    def _others_get_through(self, use: Use, now: float) -> bool:
+        """Tell whether a call but this lately came further than ever, and has not failed since.
+
+        Or was answered: but then any failure since says more.
+        """
+        lately = now - _LATELY_SECONDS
+        others = (other for other in self._uses if other is not use)
+        if any(other.progress_at > max(other.failed_at, lately) for other in others):
+            return True
+        return self._answered_at > max(self._failed_at, lately)
 
     def _note_progress(self) -> None:
         """Count the silence anew if anything came further than ever before."""

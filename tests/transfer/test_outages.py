@@ -41,7 +41,7 @@ def test_a_block_that_failed_while_others_got_through_is_tried_once_more_at_the_
             server,
             make_file(24 * MIB),
             watcher=notes,
-            waits=Waits(retry=0.5, longest=0.05),
+            waits=Waits(retry=0.3, longest=0.3),
             block_size=MIB,
             slots=3,
             keep_going=True,

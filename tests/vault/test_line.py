@@ -92,11 +92,11 @@ def test_a_try_that_fails_while_another_call_moves_is_the_trouble_of_that_call_a
 @pytest.mark.parametrize("sign", ["an answer", "a new byte"])
 def test_a_sign_of_life_from_before_the_last_failure_is_none(calls: Calls, sign: str) -> None:
     """Calls on a line that cuts every connection after its first bytes all have moved some."""
-    first, second, third = calls.begin(), calls.begin(), calls.begin()
+    first, second = calls.begin(), calls.begin()
     if sign == "an answer":
         calls.line.answered()
     else:
-        calls.moves(third, 10)
+        calls.moves(second, 10)
     calls.clock.passes(0.1)
     assert not calls.fails(first)
     assert calls.fails(second)
