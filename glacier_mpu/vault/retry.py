@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
-from glacier_mpu.vault.errors import VaultError
+from glacier_mpu.vault.errors import Unreachable, VaultError
 from glacier_mpu.vault.line import Line, Moving, Outage, OutageOver, Use
 
 T = TypeVar("T")
@@ -104,6 +104,7 @@ class _Call:
         self._growing_wait = wait_random_exponential(max=retries.longest_wait_seconds)
         self._waited_seconds = 0.0
         self._shared = False
+        self._began_in_time = False
         self._failures: Counter[type[UploadError]] = Counter()
 
     def carry_out(self, attempt: Callable[[], T]) -> T:
@@ -125,6 +126,7 @@ class _Call:
     def _attempt(self, attempt: Callable[[], T]) -> T:
         self._retries.stop.check()
         self._line.await_turn(self._use, waited_seconds=self._waited_seconds)
+        self._began_in_time = self._line.seconds_left > 0
         result = attempt()
         self._line.answered()
         return result
@@ -147,7 +149,12 @@ class _Call:
         if not self._shared:
             return self._patience.is_over(state)
         self._patience.begin_anew(state)
-        return self._line.is_lost(self._use) or not self._line.seconds_left
+        if self._line.is_lost(self._use):
+            return True
+        # A connection that was not made says nothing of a line that came back meanwhile. Where one
+        # was made and nothing came, another try could take two minutes more.
+        may_be_back = self._began_in_time and isinstance(_error_of(state), Unreachable)
+        return not self._line.seconds_left and not may_be_back
 
     def _wait_seconds(self, state: RetryCallState) -> float:
         error = _error_of(state)

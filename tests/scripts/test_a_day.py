@@ -24,8 +24,8 @@ SIGNATURE_EXPIRED = faults.refuse(
     403, "InvalidSignatureException", "Signature expired: 1 is now earlier than 2"
 )
 # Above what one try may last in silence, and below the time for which the process is stopped.
-BUDGET_SECONDS = 3.0
-STOPPED_SECONDS = 4.0
+BUDGET_SECONDS = 2.0
+STOPPED_SECONDS = 2.6
 
 
 class Credentials:
@@ -94,7 +94,7 @@ def test_a_day_of_expiring_credentials_dead_lines_refusals_and_a_stopped_process
         ),
         Fault(PART, faults.cut_in_the_middle, blocks=[7]),
         Fault(PART, then(subject.stop_for_a_while, faults.cut_before_reading), blocks=[7], after=1),
-        Fault("CompleteMultipartUpload", faults.slow(seconds=1.5, when="after")),
+        Fault("CompleteMultipartUpload", faults.slow(seconds=1.2, when="after")),
     ]
     with glacier(tmp_path / "g", *day) as server:
         subject.process = subprocess.Popen(

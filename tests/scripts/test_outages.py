@@ -124,9 +124,14 @@ OUT_OF_NOWHERE: dict[str, Act] = {
 }
 
 
-@BOTH
-@pytest.mark.parametrize("refusal", OUT_OF_NOWHERE)
-@pytest.mark.parametrize("call", [PART, COMPLETE], ids=["a block", "complete"])
+@pytest.mark.parametrize(
+    ("call", "script", "refusal"),
+    [
+        *((PART, "GlacierMPU.py", refusal) for refusal in OUT_OF_NOWHERE),
+        (PART, "GlacierMPUP.py", "signature"),
+        (COMPLETE, "GlacierMPU.py", "token"),
+    ],
+)
 def test_a_lone_refusal_of_credentials_that_worked_is_tried_again(
     run: Run, make_file: MakeFile, tmp_path: Path, script: str, call: str, refusal: str
 ) -> None:
@@ -164,9 +169,15 @@ def test_credentials_that_never_worked_end_the_run_at_once(
 # -- the file's side
 
 
-@BOTH
-@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOTCONN])
-@pytest.mark.parametrize("after", [2, 3, 7], ids=lambda after: f"after {after} reads")
+@pytest.mark.parametrize(
+    ("script", "code", "after"),
+    [
+        ("GlacierMPU.py", errno.EIO, 2),
+        ("GlacierMPU.py", errno.ESTALE, 3),
+        ("GlacierMPUP.py", errno.EIO, 7),
+        ("GlacierMPUP.py", errno.ENOTCONN, 4),
+    ],
+)
 def test_a_file_that_cannot_be_read_for_a_moment_costs_nothing(
     run: Run,
     make_file: MakeFile,

@@ -17,7 +17,7 @@ from glacier_mpu.stop import Waits
 from tests.support.flaky_file import Flaky
 from tests.support.in_process import SCRIPTS
 
-FAST = Waits(longest=0.05, connect=1, read=1, complete=1)
+FAST = Waits(longest=0.05, connect=0.8, read=0.8, complete=0.8)
 
 
 def run() -> int:

@@ -39,7 +39,7 @@ def test_a_block_that_failed_while_others_got_through_is_tried_once_more_at_the_
         server.store.create_vault(VAULT)
         outcome = carry_out(
             server,
-            make_file(24 * MIB),
+            make_file(16 * MIB),
             watcher=notes,
             waits=Waits(retry=0.3, longest=0.3),
             block_size=MIB,
