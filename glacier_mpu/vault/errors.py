@@ -66,7 +66,10 @@ class TransientError(VaultError):
 
     def lasting(self) -> UploadError:
         return ConnectionLost(
-            self.message, code=self.code, status=self.status, request_id=self.request_id
+            f"nothing gets through: {self.message}",
+            code=self.code,
+            status=self.status,
+            request_id=self.request_id,
         )
 
 
@@ -109,7 +112,10 @@ class ServerError(TransientError):
 
     def lasting(self) -> UploadError:
         return ServiceDown(
-            self.message, code=self.code, status=self.status, request_id=self.request_id
+            f"the service only answers with errors: {self.message}",
+            code=self.code,
+            status=self.status,
+            request_id=self.request_id,
         )
 
 

@@ -240,7 +240,7 @@ def test_a_line_that_is_given_up_ends_every_call_that_began_before_and_none_that
     first, second = calls.begin(), calls.begin()
     calls.fails(first)
     lost = calls.line.give_up(first, DEAD)
-    assert lost == ConnectionLost("connection refused")
+    assert lost == ConnectionLost("nothing gets through: connection refused")
     assert calls.line.is_lost(second)
     with pytest.raises(ConnectionLost):
         calls.line.await_turn(second, waited_seconds=0)
@@ -362,7 +362,7 @@ def test_calls_on_a_dead_line_are_tried_again_one_at_a_time_and_end_together() -
     threads, ends = in_threads(200, lambda: calling.call("abort", service.attempts()))
     for thread in threads:
         thread.join()
-    assert ends == [ConnectionLost("connection refused")] * 200
+    assert ends == [ConnectionLost("nothing gets through: connection refused")] * 200
     assert service.most_at_a_time == 1
 
 

@@ -237,7 +237,7 @@ def test_a_transient_error_is_tried_until_it_passes(kind: type[VaultError]) -> N
 
 def test_a_transient_error_that_stays_is_raised_when_the_waits_have_used_up_the_time() -> None:
     run = run_of(Call(TransientError("still there")), give_up=900)
-    assert run.end == ConnectionLost("still there")
+    assert run.end == ConnectionLost("nothing gets through: still there")
     assert sum(run.stop.waits) == pytest.approx(900)
 
 
@@ -298,14 +298,15 @@ def test_a_server_that_accepts_and_does_not_answer_gets_no_further_try_after_the
 
 def test_no_time_to_give_is_one_try() -> None:
     call = Call(TransientError("x"))
-    assert run_of(call, give_up=0).end == ConnectionLost("x")
+    assert run_of(call, give_up=0).end == ConnectionLost("nothing gets through: x")
     assert call.tries == 1
 
 
 def test_a_service_that_answers_by_errors_alone_is_down() -> None:
     error = ServerError("500", status=500, code="InternalFailure", request_id="Rq-1")
     end = run_of(Call(error), give_up=60).end
-    assert end == ServiceDown("500", status=500, code="InternalFailure", request_id="Rq-1")
+    message = "the service only answers with errors: 500"
+    assert end == ServiceDown(message, status=500, code="InternalFailure", request_id="Rq-1")
 
 
 def test_new_credentials_are_tried_at_once_and_then_every_half_minute_until_time_is_over() -> None:
