@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from glacier_mpu.errors import SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
-from glacier_mpu.source.blocks import MIB
+from glacier_mpu.source.blocks import MIB, Block
+from glacier_mpu.source.file import FileSource
+from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.request import Status
@@ -51,3 +58,26 @@ def test_a_block_that_failed_while_others_got_through_is_tried_once_more_at_the_
     assert notes.of(TryingAgain) == [TryingAgain([1])]
     assert outcome.status is Status.COMPLETED
     assert outcome.failed == []
+
+
+def test_a_block_that_cannot_be_read_keeps_no_other_from_being_sent(
+    server: RehearsalServer, make_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glacier_mpu.vault.line._LATELY_SECONDS", 60.0)  # on a busy machine, too
+    real_digest, first_is_read = FileSource.digest, threading.Event()
+
+    def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
+        if block.number == 1:
+            assert first_is_read.wait(30)
+            raise SourceUnreadable("EIO")
+        result = real_digest(source, block, **rest)
+        first_is_read.set()
+        return result
+
+    monkeypatch.setattr(FileSource, "digest", digest)
+    outcome = carry_out(
+        server, make_file(5 * MIB), waits=Waits(retry=0), block_size=MIB, keep_going=True
+    )
+    assert outcome.status is Status.OPEN
+    assert outcome.failed == [1]
+    assert outcome.missing == [1]
