@@ -26,15 +26,16 @@ from glacier_mpu.vault.errors import (
     CredentialsRejected,
     HashMismatch,
     Refused,
+    TimedOut,
     Unreachable,
     UploadNotFound,
     VaultError,
     VaultNotFound,
 )
-from glacier_mpu.vault.line import OutageOver
+from glacier_mpu.vault.line import Line, OutageOver
 from glacier_mpu.vault.retry import Retry, Trouble
 from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty, refuse
-from tests.support.kit import NoWait, ignore
+from tests.support.kit import NoWait, body_of, ignore, whole
 from tests.support.scripts import VAULT, address_of
 
 MakeFile = Callable[..., Path]
@@ -229,6 +230,65 @@ def test_a_block_counts_as_stored_only_once_the_vault_echoes_its_hash(
                     send(vault, upload_id, make_file(MIB), 0)
     assert [type(retry.error) for retry in told if isinstance(retry, Retry)] == [HashMismatch]
     assert handler.calls.count("UploadMultipartPart") == 2
+
+
+# -- how long a call may be silent
+
+
+@pytest.fixture
+def by_hand(server: RehearsalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
+    with open_vault(address_of(server)) as vault:
+        yield ByHand(vault, monkeypatch)
+
+
+class ByHand:
+    """A vault by a clock that is moved by hand, and calls that end as `once` says."""
+
+    def __init__(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.vault = vault
+        self.clock = (stop := NoWait()).clock
+        self.tries: list[str] = []
+        self.once: Callable[[int], dict[str, str]]
+        line = Line(give_up_seconds=900, stop=stop, hear=ignore, clock=stop.clock)
+        retries = replace(vault._retries, stop=stop, line=line, give_up_seconds=900)
+        monkeypatch.setattr(vault, "_retries", retries)
+        monkeypatch.setattr(vault, "_once", self._once)
+
+    def _once(self, method: Callable[..., object], **_: object) -> dict[str, str]:
+        self.tries.append(method.__name__)
+        return self.once(len(self.tries))
+
+
+def test_a_block_that_gets_further_in_every_try_is_not_given_up(
+    by_hand: ByHand, make_file: MakeFile
+) -> None:
+    source = inspect(str(make_file(MIB)))
+    digest = digest_of(source, whole(source))
+
+    def once(tries: int) -> dict[str, str]:
+        body.read(tries)
+        by_hand.clock.passes(1000)
+        if tries < 50:
+            raise TimedOut("stalled")
+        return {"checksum": digest.tree.hex()}
+
+    by_hand.once = once
+    with body_of(source, clock=by_hand.clock) as body:
+        by_hand.vault.send_block("an-id", whole(source), digest=digest, body=body)
+    assert len(by_hand.tries) == 50
+
+
+def test_the_answer_to_completion_may_take_as_long_as_its_time_out_allows(by_hand: ByHand) -> None:
+    """Twice 10 minutes, and half a minute for a connection, are more than 15 minutes."""
+
+    def once(_: int) -> dict[str, str]:
+        by_hand.clock.passes(10 * 60)
+        raise TimedOut("no answer")
+
+    by_hand.once = once
+    with pytest.raises(VaultError):
+        by_hand.vault.complete("an-id", size=MIB, tree_hash="0" * 64)
+    assert by_hand.tries.count("complete_multipart_upload") == 2
 
 
 # -- credentials
