@@ -18,7 +18,15 @@ from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.request import Status
 from tests.support.engine import Notes, carry_out
-from tests.support.faults import FOREVER, Fault, faulty, refuse
+from tests.support.faults import (
+    FOREVER,
+    Act,
+    Fault,
+    answer_bare,
+    echo_another_hash,
+    faulty,
+    refuse,
+)
 from tests.support.scripts import VAULT
 
 PART = "UploadMultipartPart"
@@ -81,3 +89,27 @@ def test_a_block_that_cannot_be_read_keeps_no_other_from_being_sent(
     assert outcome.status is Status.OPEN
     assert outcome.failed == [1]
     assert outcome.missing == [1]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [refuse(400, "InvalidParameterValueException"), answer_bare(400), echo_another_hash],
+    ids=["refused", "refused without a reason", "damaged"],
+)
+def test_a_block_that_failed_by_an_answer_is_not_tried_once_more_at_the_end(
+    tmp_path: Path, make_file: Callable[..., Path], act: Act
+) -> None:
+    notes = Notes()
+    fault = Fault(PART, act, times=FOREVER, blocks=[1])
+    with RehearsalServer(tmp_path / "g", handler=faulty(fault)) as server:
+        server.store.create_vault(VAULT)
+        outcome = carry_out(
+            server,
+            make_file(3 * MIB),
+            watcher=notes,
+            waits=Waits(longest=0),
+            block_size=MIB,
+            keep_going=True,
+        )
+    assert outcome.failed == [1]
+    assert notes.of(TryingAgain) == []
