@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceUnreadable
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.file import FileSource, inspect
@@ -22,8 +23,9 @@ from glacier_mpu.vault.answers import StoredPart
 from glacier_mpu.vault.line import Line
 from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes
+from tests.support.faults import FOREVER, Act, Fault, echo_another_hash, faulty, refuse
 from tests.support.kit import NoWait, ignore
-from tests.support.scripts import address_of
+from tests.support.scripts import VAULT, address_of
 
 MakeFile = Callable[..., Path]
 BLOCK_1 = Block(number=1, offset=4 * MIB, size=4 * MIB)
@@ -32,8 +34,10 @@ Digested = Callable[[int, Callable[[int], None]], None]
 
 
 @contextmanager
-def context_of(server: RehearsalServer, source: FileSource, notes: Notes) -> Iterator[Context]:
-    request = Request(source=source, description="", block_size=BLOCK_1.size)
+def context_of(
+    server: RehearsalServer, source: FileSource, notes: Notes, **wishes: Any
+) -> Iterator[Context]:
+    request = Request(source=source, description="", block_size=BLOCK_1.size, **wishes)
     waits = Waits(longest=0)
     with opened_context(
         request, address_of(server), watcher=notes, stop=Stop(), waits=waits
@@ -138,3 +142,26 @@ def test_once_nothing_more_is_sent_only_what_is_compared_is_read_to_its_end(
         else:
             upload_block(task, context)
         assert (context.meter.bytes_read == BLOCK_1.size) is (stored is not None)
+
+
+@pytest.mark.parametrize(
+    ("act", "keep_going", "closes"),
+    [
+        (refuse(400, "InvalidParameterValueException"), False, True),
+        (refuse(400, "InvalidParameterValueException"), True, False),
+        (refuse(403, "AccessDeniedException"), True, True),
+        (echo_another_hash, False, True),
+    ],
+    ids=["refused", "refused, and the others go on", "refused as all would be", "damaged"],
+)
+def test_a_block_whose_error_ends_the_run_leaves_its_slot_to_no_other(
+    tmp_path: Path, source: FileSource, act: Act, keep_going: bool, closes: bool
+) -> None:
+    fault = Fault("UploadMultipartPart", act, times=FOREVER)
+    with RehearsalServer(tmp_path / "g", handler=faulty(fault)) as server:
+        server.store.create_vault(VAULT)
+        with context_of(server, source, Notes(), keep_going=keep_going) as context:
+            upload_id = context.vault.initiate(description="", block_size=BLOCK_1.size)
+            with pytest.raises(UploadError):
+                upload_block(BlockTask(source, upload_id, BLOCK_1), context)
+            assert context.slots.stop.asked is closes
