@@ -285,13 +285,14 @@ def test_a_failed_block_that_another_run_has_stored_in_its_full_size_is_not_miss
     assert list(outcome.missing) == [2]
 
 
+@pytest.mark.parametrize("bad", [{1}, {0, 1}], ids=["a block", "any block"])
 def test_after_a_block_could_not_be_read_the_blocks_are_listed_again(
-    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
     real_digest = FileSource.digest
 
     def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
-        if block.number == 1:
+        if block.number in bad:
             raise SourceUnreadable("EIO")
         return real_digest(source, block, **rest)
 
