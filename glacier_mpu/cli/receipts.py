@@ -42,12 +42,15 @@ class Receipts:
         """
         line = json.dumps(receipt).encode() + b"\n"
         with self._opened() as file:
-            _wait_for_lock(file)
-            if _ends_in_mid_line(file):
-                line = b"\n" + line
+            # A pipe, a terminal or /dev/null has no places to seek, and cannot be synced.
+            is_regular = stat.S_ISREG(os.fstat(file).st_mode)
+            if is_regular:
+                _wait_for_lock(file)
+                if _ends_in_mid_line(file):
+                    line = b"\n" + line
             while line:
                 line = line[os.write(file, line) :]
-            if stat.S_ISREG(os.fstat(file).st_mode):  # a pipe or /dev/null cannot be synced
+            if is_regular:
                 os.fsync(file)
 
     @contextmanager

@@ -174,6 +174,8 @@ class Line:
     def failed(self, use: Use, error: UploadError) -> bool:
         """Note that a try failed, and tell whether the line is down: this is the trouble of all."""
         with self._lock:
+            if self.is_lost(use):
+                return True  # this call, too, ends with the line; a later one finds out for itself
             now = self.clock()
             self._note_progress()
             self._count_silence(since=use.try_began_at, at_most=use.longest_silence)

@@ -96,9 +96,9 @@ def test_bad_input_is_refused_and_the_flag_and_the_fact_are_named(
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize("port", ["99999", "abc", "-1"])
+@pytest.mark.parametrize("port", ["99999", "abc", "-1", "0"])
 def test_an_endpoint_with_an_impossible_port_is_refused(port: str) -> None:
-    with pytest.raises(UsageError, match=port):
+    with pytest.raises(UsageError, match=f":{port}' is not a URL"):
         options("--endpoint-url", f"http://127.0.0.1:{port}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from glacier_mpu.cli.receipts import Receipts
 from glacier_mpu.cli.report import as_record
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.transfer.request import Outcome, Status
@@ -60,6 +61,18 @@ def test_receipts_of_many_processes_at_once_are_all_whole(tmp_path: Path) -> Non
     assert [process.wait(timeout=60) for process in many] == [0] * 4
     numbers = [json.loads(line)["number"] for line in receipts.read_text().splitlines()]
     assert sorted(numbers) == sorted(list(range(40)) * 4)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_a_receipt_may_go_to_a_pipe(tmp_path: Path, make_file: MakeFile) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        Receipts(str(pipe), source_path=str(make_file(5))).append({"archiveId": "an-id"})
+        assert os.read(reader, 1000) == b'{"archiveId": "an-id"}\n'
+    finally:
+        os.close(reader)
 
 
 def test_receipts_that_cannot_be_written_are_refused_before_anything_is_sent(

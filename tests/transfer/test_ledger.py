@@ -214,6 +214,20 @@ def test_a_stored_block_that_truly_differs_is_found_where_nothing_may_be_sent(
     assert list(outcome.missing) == [0]
 
 
+def test_a_missing_block_of_which_the_ledger_is_wrong_is_read_again_and_sent(
+    server: RehearsalServer, make_file: MakeFile, carried: Carried, folder: Path
+) -> None:
+    source = make_file(4 * MIB)
+    first = carried(source, last=0, finish=False)
+    for number in (1, 3):
+        spoil(folder, source, number)
+    outcome = carried(source, upload_id=first.upload_id)
+    assert outcome.status is Status.COMPLETED, outcome.error
+    assert outcome.archive is not None
+    archive = server.store.archive_path(outcome.archive.archive_id)
+    assert archive.read_bytes() == source.read_bytes()
+
+
 # -- what is written
 
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from glacier_mpu.errors import SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
-from glacier_mpu.source.blocks import MIB
+from glacier_mpu.rehearsal.wire import Call
+from glacier_mpu.source.blocks import MIB, Block
+from glacier_mpu.source.file import FileSource
+from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.request import Status
+from glacier_mpu.vault.errors import VaultError
 from tests.support.engine import Notes, carry_out
-from tests.support.faults import FOREVER, Fault, faulty, refuse
+from tests.support.faults import (
+    FOREVER,
+    Act,
+    Fault,
+    FaultyHandler,
+    answer_bare,
+    do,
+    echo_another_hash,
+    faulty,
+    refuse,
+)
 from tests.support.scripts import VAULT
 
 PART = "UploadMultipartPart"
@@ -51,3 +70,116 @@ def test_a_block_that_failed_while_others_got_through_is_tried_once_more_at_the_
     assert notes.of(TryingAgain) == [TryingAgain([1])]
     assert outcome.status is Status.COMPLETED
     assert outcome.failed == []
+
+
+def test_a_block_that_cannot_be_read_keeps_no_other_from_being_sent(
+    server: RehearsalServer, make_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glacier_mpu.vault.line._LATELY_SECONDS", 60.0)  # on a busy machine, too
+    real_digest, first_is_read = FileSource.digest, threading.Event()
+
+    def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
+        if block.number == 1:
+            assert first_is_read.wait(30)
+            raise SourceUnreadable("EIO")
+        result = real_digest(source, block, **rest)
+        first_is_read.set()
+        return result
+
+    monkeypatch.setattr(FileSource, "digest", digest)
+    outcome = carry_out(
+        server, make_file(5 * MIB), waits=Waits(retry=0), block_size=MIB, keep_going=True
+    )
+    assert outcome.status is Status.OPEN
+    assert outcome.failed == [1]
+    assert outcome.missing == [1]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [refuse(400, "InvalidParameterValueException"), answer_bare(400), echo_another_hash],
+    ids=["refused", "refused without a reason", "damaged"],
+)
+def test_a_block_that_failed_by_an_answer_is_not_tried_once_more_at_the_end(
+    tmp_path: Path, make_file: Callable[..., Path], act: Act
+) -> None:
+    notes = Notes()
+    fault = Fault(PART, act, times=FOREVER, blocks=[1])
+    with RehearsalServer(tmp_path / "g", handler=faulty(fault)) as server:
+        server.store.create_vault(VAULT)
+        outcome = carry_out(
+            server,
+            make_file(3 * MIB),
+            watcher=notes,
+            waits=Waits(longest=0),
+            block_size=MIB,
+            keep_going=True,
+        )
+    assert outcome.failed == [1]
+    assert notes.of(TryingAgain) == []
+
+
+class TicksAfterFailure(Notes):
+    """A watcher that does something at the first tick after a block has failed."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._action = action
+
+    def tick(self) -> None:
+        if self.of(BlockFailed):
+            self._action()
+
+
+def test_of_several_errors_the_first_is_why_the_run_ended(
+    tmp_path: Path, make_file: Callable[..., Path]
+) -> None:
+    failed = threading.Event()
+
+    def refuse_later(handler: FaultyHandler, call: Call) -> None:
+        assert failed.wait(30)
+        refuse(400, "LimitExceededException")(handler, call)
+
+    faults = [
+        Fault(PART, refuse(400, "InvalidParameterValueException"), blocks=[0]),
+        Fault(PART, refuse_later, blocks=[1]),
+    ]
+    with RehearsalServer(tmp_path / "g", handler=faulty(*faults)) as server:
+        server.store.create_vault(VAULT)
+        watcher = TicksAfterFailure(failed.set)
+        outcome = carry_out(server, make_file(2 * MIB), watcher=watcher, block_size=MIB, slots=2)
+    assert outcome.failed == [0, 1]
+    assert isinstance(outcome.error, VaultError)
+    assert outcome.error.code == "InvalidParameterValueException"
+
+
+def test_what_waits_for_a_slot_is_not_sent_once_another_block_could_not_be_compared(
+    tmp_path: Path, make_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glacier_mpu.vault.line._LATELY_SECONDS", 60.0)  # on a busy machine, too
+    monkeypatch.setattr("glacier_mpu.transfer.context.cores", lambda: 2)
+    real_digest, one_is_read, failed = FileSource.digest, threading.Event(), threading.Event()
+
+    def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
+        if block.number == 0:
+            assert one_is_read.wait(30)
+            raise SourceUnreadable("EIO")
+        result = real_digest(source, block, **rest)
+        one_is_read.set()
+        return result
+
+    source = make_file(4 * MIB)
+    hold = Fault(PART, do(lambda: failed.wait(30)), blocks=[1])
+    with RehearsalServer(tmp_path / "g", handler=faulty(hold)) as server:
+        server.store.create_vault(VAULT)
+        first = carry_out(server, source, block_size=MIB, last=0, finish=False)
+        monkeypatch.setattr(FileSource, "digest", digest)
+        watcher = TicksAfterFailure(failed.set)
+        outcome = carry_out(
+            server, source, watcher=watcher, upload_id=first.upload_id, waits=Waits(retry=0)
+        )
+    assert watcher.of(BlockFailed) == [
+        BlockFailed(Block(number=0, offset=0, size=MIB), SourceUnreadable("EIO"), compared=True)
+    ]
+    assert watcher.sent == [1]
+    assert outcome.missing == [2, 3]

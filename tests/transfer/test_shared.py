@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -209,11 +210,7 @@ def failing(server: RehearsalServer, source: Path, **wishes: Any) -> Outcome:
     return carry_out(server, source, **usual | {"slots": 2, "waits": IMPATIENT} | wishes)
 
 
-@pytest.mark.parametrize(
-    "act",
-    [NOT_BLOCK_1, faults.answer_bare(503), faults.echo_another_hash],
-    ids=["refused", "answered by errors", "damaged"],
-)
+@pytest.mark.parametrize("act", [NOT_BLOCK_1, faults.echo_another_hash], ids=["refused", "damaged"])
 def test_after_a_block_failed_what_others_stored_is_not_called_missing(
     tmp_path: Path, make_file: MakeFile, act: Act
 ) -> None:
@@ -226,6 +223,29 @@ def test_after_a_block_failed_what_others_stored_is_not_called_missing(
         assert list(outcome.failed) == [1]
         # What the vault stored and echoed wrongly is stored all the same, as far as is known.
         assert list(outcome.missing) == ([4] if act is faults.echo_another_hash else [1, 4])
+
+
+def test_after_only_one_block_was_answered_by_errors_what_others_stored_is_not_called_missing(
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glacier_mpu.vault.line._LATELY_SECONDS", 60.0)  # on a busy machine, too
+    source, failed = make_file(5 * MIB), threading.Event()
+    with glacier(tmp_path / "g") as server:
+
+        def others_store_two() -> None:
+            assert failed.wait(30)  # so that block 0 gets through between both failures of block 1
+            part(server, source, 2, 3)
+
+        handler_of(server).faults = [
+            Fault("UploadMultipartPart", faults.do(others_store_two), blocks=[0]),
+            only_block_1(faults.answer_bare(503)),
+        ]
+        watcher = AtTheFirst(BlockFailed, failed.set)
+        outcome = failing(server, source, watcher=watcher, waits=Waits(retry=0))
+        assert len(watcher.of(BlockFailed)) == 2
+        assert outcome.status is Status.OPEN
+        assert list(outcome.failed) == [1]
+        assert list(outcome.missing) == [1, 4]
 
 
 def test_a_failed_block_that_another_run_has_stored_is_not_missing(
@@ -265,13 +285,14 @@ def test_a_failed_block_that_another_run_has_stored_in_its_full_size_is_not_miss
     assert list(outcome.missing) == [2]
 
 
+@pytest.mark.parametrize("bad", [{1}, {0, 1}], ids=["a block", "any block"])
 def test_after_a_block_could_not_be_read_the_blocks_are_listed_again(
-    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ) -> None:
     real_digest = FileSource.digest
 
     def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
-        if block.number == 1:
+        if block.number in bad:
             raise SourceUnreadable("EIO")
         return real_digest(source, block, **rest)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.wire import ACCESS_KEY, SECRET_KEY, Call
 from glacier_mpu.source.blocks import MIB, Block, Plan
 from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest, combine
@@ -20,15 +22,20 @@ from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
 from glacier_mpu.vault.errors import (
+    CredentialsExpired,
+    CredentialsRejected,
     HashMismatch,
     Refused,
+    TimedOut,
     Unreachable,
     UploadNotFound,
+    VaultError,
     VaultNotFound,
 )
+from glacier_mpu.vault.line import Line, OutageOver
 from glacier_mpu.vault.retry import Retry, Trouble
-from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty
-from tests.support.kit import NoWait, ignore
+from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty, refuse
+from tests.support.kit import NoWait, body_of, ignore, whole
 from tests.support.scripts import VAULT, address_of
 
 MakeFile = Callable[..., Path]
@@ -223,6 +230,129 @@ def test_a_block_counts_as_stored_only_once_the_vault_echoes_its_hash(
                     send(vault, upload_id, make_file(MIB), 0)
     assert [type(retry.error) for retry in told if isinstance(retry, Retry)] == [HashMismatch]
     assert handler.calls.count("UploadMultipartPart") == 2
+
+
+# -- how long a call may be silent
+
+
+@pytest.fixture
+def by_hand(server: RehearsalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
+    with open_vault(address_of(server)) as vault:
+        yield ByHand(vault, monkeypatch)
+
+
+class ByHand:
+    """A vault by a clock that is moved by hand, and calls that end as `once` says."""
+
+    def __init__(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.vault = vault
+        self.clock = (stop := NoWait()).clock
+        self.tries: list[str] = []
+        self.once: Callable[[int], dict[str, str]]
+        line = Line(give_up_seconds=900, stop=stop, hear=ignore, clock=stop.clock)
+        retries = replace(vault._retries, stop=stop, line=line, give_up_seconds=900)
+        monkeypatch.setattr(vault, "_retries", retries)
+        monkeypatch.setattr(vault, "_once", self._once)
+
+    def _once(self, method: Callable[..., object], **_: object) -> dict[str, str]:
+        self.tries.append(method.__name__)
+        return self.once(len(self.tries))
+
+
+def test_a_block_that_gets_further_in_every_try_is_not_given_up(
+    by_hand: ByHand, make_file: MakeFile
+) -> None:
+    source = inspect(str(make_file(MIB)))
+    digest = digest_of(source, whole(source))
+
+    def once(tries: int) -> dict[str, str]:
+        body.read(tries)
+        by_hand.clock.passes(1000)
+        if tries < 50:
+            raise TimedOut("stalled")
+        return {"checksum": digest.tree.hex()}
+
+    by_hand.once = once
+    with body_of(source, clock=by_hand.clock) as body:
+        by_hand.vault.send_block("an-id", whole(source), digest=digest, body=body)
+    assert len(by_hand.tries) == 50
+
+
+def test_the_answer_to_completion_may_take_as_long_as_its_time_out_allows(by_hand: ByHand) -> None:
+    """Twice 10 minutes, and half a minute for a connection, are more than 15 minutes."""
+
+    def once(_: int) -> dict[str, str]:
+        by_hand.clock.passes(10 * 60)
+        raise TimedOut("no answer")
+
+    by_hand.once = once
+    with pytest.raises(VaultError):
+        by_hand.vault.complete("an-id", size=MIB, tree_hash="0" * 64)
+    assert by_hand.tries.count("complete_multipart_upload") == 2
+
+
+# -- credentials
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what writes the key of the profile "work"."""
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+
+    def write(key: str) -> None:
+        path.write_text(
+            f"[work]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET_KEY}\n"
+        )
+
+    write(ACCESS_KEY)
+    return write
+
+
+def of_profile(server: RehearsalServer) -> Address:
+    return replace(address_of(server), access_key=None, secret_key=None, profile="work")
+
+
+def test_expired_credentials_are_told_with_the_profile_whose_they_are(
+    tmp_path: Path, work: Callable[[str], None]
+) -> None:
+    told: list[Trouble] = []
+    expired = Fault("ListMultipartUploads", refuse(400, "ExpiredTokenException"))
+    with RehearsalServer(tmp_path / "g", handler=faulty(expired)) as server:
+        server.store.create_vault(VAULT)
+        with open_vault(of_profile(server), stop=NoWait(), hear=told.append) as vault:
+            assert vault.list_uploads() == []
+    errors = [trouble.error for trouble in told if not isinstance(trouble, OutageOver)]
+    assert errors
+    for error in errors:
+        assert isinstance(error, CredentialsExpired)
+        assert error.profile == "work"
+
+
+def test_credentials_that_are_refused_after_they_worked_are_read_anew_for_the_next_try(
+    tmp_path: Path, work: Callable[[str], None]
+) -> None:
+    told: list[Retry] = []
+
+    def refuse_and_replace(handler: FaultyHandler, call: Call) -> None:
+        work("A" * 20)
+        refuse(403, "InvalidSignatureException")(handler, call)
+
+    def hear(trouble: Trouble) -> None:
+        assert isinstance(trouble, Retry)
+        told.append(trouble)
+        if len(told) == 2:
+            work(ACCESS_KEY)
+
+    lone = Fault("ListMultipartUploads", refuse_and_replace, after=1)
+    with RehearsalServer(tmp_path / "g", handler=faulty(lone)) as server:
+        server.store.create_vault(VAULT)
+        with open_vault(of_profile(server), stop=NoWait(), hear=hear) as vault:
+            vault.list_uploads()
+            assert vault.list_uploads() == []
+    assert [type(retry.error) for retry in told] == [CredentialsRejected] * 2
+    codes = [retry.error.code for retry in told if isinstance(retry.error, VaultError)]
+    assert codes == ["InvalidSignatureException", "UnrecognizedClientException"]
 
 
 # -- a stop, and an outage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ import pytest
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Stopped
 from glacier_mpu.vault.errors import (
+    CertificateError,
     ConnectionLost,
     Refused,
     TransientError,
@@ -67,6 +68,11 @@ class Calls:
         self.clock.passes(hanging)
         return self.line.failed(use, error)
 
+    def tries(self, use: Use, *, after_waiting: float = 0) -> None:
+        """Let the call be tried, after a wait on purpose."""
+        self.clock.passes(after_waiting)
+        self.line.await_turn(use, waited_seconds=after_waiting)
+
     def moves(self, use: Use, furthest: int) -> None:
         assert isinstance(use.moving, Moves)
         use.moving.furthest = max(use.moving.furthest, furthest)
@@ -107,7 +113,7 @@ def test_bytes_that_only_fill_buffers_once_more_are_no_sign_of_life(calls: Calls
     use = calls.begin()
     calls.moves(use, 100)
     calls.fails(use)
-    calls.line.await_turn(use, waited_seconds=0)
+    calls.tries(use, after_waiting=60)
     calls.clock.passes(4.9)
     calls.moves(use, 100)
     assert calls.line.is_down
@@ -122,6 +128,33 @@ def test_a_try_that_fails_while_nothing_has_moved_for_a_second_means_that_the_li
     failing, silent = calls.begin(), calls.begin()
     calls.moves(silent, 10)
     calls.clock.passes(1.1)
+    assert calls.fails(failing)
+    assert calls.line.is_down
+
+
+def test_an_answer_of_more_than_a_second_ago_is_no_sign_of_life(calls: Calls) -> None:
+    failing = calls.begin()
+    calls.line.answered()
+    calls.clock.passes(1.1)
+    assert calls.fails(failing)
+
+
+def test_bytes_that_moved_before_a_call_began_are_no_sign_of_life_of_it(calls: Calls) -> None:
+    failing = calls.begin()
+    moved = Moves(moved_at=calls.clock(), furthest=100)
+    with calls.line.using(moved, longest_silence=150):
+        assert calls.fails(failing)
+
+
+def test_a_line_that_was_down_before_and_has_carried_bytes_since_can_be_down_again(
+    calls: Calls,
+) -> None:
+    failing, moving = calls.begin(), calls.begin()
+    calls.fails(failing)
+    calls.clock.passes(10)
+    calls.moves(moving, 100)
+    assert not calls.line.is_down
+    calls.clock.passes(2)
     assert calls.fails(failing)
     assert calls.line.is_down
 
@@ -191,6 +224,53 @@ def test_the_silence_of_calls_that_hang_side_by_side_counts_once(calls: Calls) -
     assert calls.line.seconds_left == pytest.approx(900 - 120)
 
 
+def test_the_time_before_a_try_begins_is_no_silence(calls: Calls) -> None:
+    use = calls.begin()
+    calls.tries(use, after_waiting=3600)
+    calls.clock.passes(5)
+    calls.line.failed(use, DEAD)
+    assert calls.line.seconds_left == pytest.approx(900 - 5)
+
+
+def test_a_wait_for_trouble_of_one_call_alone_is_no_silence(calls: Calls) -> None:
+    use, other = calls.begin(), calls.begin()
+    calls.moves(other, 10)
+    assert not calls.fails(use)
+    calls.tries(use, after_waiting=60)
+    calls.clock.passes(5)
+    calls.line.failed(use, DEAD)
+    assert calls.line.seconds_left == pytest.approx(900 - 5)
+
+
+@pytest.mark.parametrize("sign", ["an answer", "bytes sent once more"])
+def test_silence_begins_at_what_came_last(calls: Calls, sign: str) -> None:
+    use, other = calls.begin(), calls.begin()
+    calls.moves(other, 100)
+    calls.fails(use)
+    calls.tries(use)
+    calls.clock.passes(100)
+    if sign == "an answer":
+        calls.line.answered()
+    else:
+        calls.moves(other, 100)
+    calls.clock.passes(7)
+    calls.line.failed(use, DEAD)
+    assert calls.line.seconds_left == pytest.approx(900 - 7)
+
+
+@pytest.mark.parametrize("further", [True, False], ids=["new bytes", "bytes sent once more"])
+def test_what_a_call_moved_that_has_ended_since_is_no_silence(calls: Calls, further: bool) -> None:
+    use = calls.begin()
+    calls.fails(use, hanging=120)
+    calls.tries(use)
+    with calls.line.using(Moves(calls.clock(), 100), longest_silence=150) as ending:
+        calls.clock.passes(100)
+        calls.moves(ending, 101 if further else 100)
+    calls.clock.passes(7)
+    calls.line.failed(use, DEAD)
+    assert calls.line.seconds_left == pytest.approx(900 - 7 - (0 if further else 120))
+
+
 def test_of_a_try_during_which_the_process_was_stopped_only_what_its_time_outs_allow_counts(
     calls: Calls,
 ) -> None:
@@ -238,7 +318,7 @@ def test_a_line_that_is_given_up_ends_every_call_that_began_before_and_none_that
     calls: Calls,
 ) -> None:
     first, second = calls.begin(), calls.begin()
-    calls.fails(first)
+    calls.fails(first, hanging=120)
     lost = calls.line.give_up(first, DEAD)
     assert lost == ConnectionLost("nothing gets through: connection refused")
     assert calls.line.is_lost(second)
@@ -248,6 +328,15 @@ def test_a_line_that_is_given_up_ends_every_call_that_began_before_and_none_that
     later = calls.begin()
     calls.line.await_turn(later, waited_seconds=0)
     assert calls.line.seconds_left == 900
+
+
+def test_a_try_that_outlasts_the_line_tells_no_outage_when_it_fails(calls: Calls) -> None:
+    """It would promise to retry while the run is ending."""
+    first, second = calls.begin(), calls.begin()
+    calls.fails(first)
+    calls.line.give_up(first, DEAD)
+    assert calls.fails(second, hanging=120)
+    assert len(calls.told) == 1
 
 
 def test_an_outage_is_told_when_it_begins_then_once_a_minute_and_when_it_is_over(
@@ -273,6 +362,14 @@ def test_an_outage_that_ends_by_bytes_is_told_at_the_next_look(calls: Calls) -> 
     calls.moves(use, 1)
     calls.line.look()
     assert calls.told[1:] == [OutageOver(30)]
+
+
+def test_an_outage_in_which_the_line_was_given_up_is_not_told_to_be_over(calls: Calls) -> None:
+    use = calls.begin()
+    calls.fails(use)
+    calls.line.give_up(use, DEAD)
+    calls.line.look()
+    assert [type(event) for event in calls.told] == [Outage]
 
 
 def test_an_outage_that_comes_back_within_the_minute_is_not_told_again(calls: Calls) -> None:
@@ -390,7 +487,14 @@ def test_a_stop_ends_all_that_wait() -> None:
     assert [type(end) for end in ends] == [Stopped] * 20
 
 
-def test_an_answer_that_refuses_shows_that_the_line_is_there() -> None:
+@pytest.mark.parametrize(
+    ("end", "answers"),
+    [(None, True), (Refused("no", status=400), True), (CertificateError("not theirs"), False)],
+    ids=["an answer", "a refusal", "none"],
+)
+def test_only_an_answer_whatever_it_says_shows_that_the_line_is_there(
+    end: VaultError | None, answers: bool
+) -> None:
     told: list[object] = []
     stop = NoWait()
     line = Line(give_up_seconds=900, stop=stop, hear=told.append, clock=stop.clock)
@@ -403,13 +507,14 @@ def test_an_answer_that_refuses_shows_that_the_line_is_there() -> None:
         line=line,
         kind=VaultError,
     )
-    errors: list[VaultError] = [DEAD, DEAD, Refused("no", status=400)]
+    ends = iter([DEAD, DEAD, DEAD, end])
 
     def attempt() -> None:
-        raise errors.pop(0)
+        if error := next(ends):
+            raise error
 
-    with pytest.raises(Refused):
+    with pytest.raises(type(end)) if end else nullcontext():
         calling.call("abort", attempt)
-    assert not line.is_down
-    assert line.seconds_left == 900
-    assert isinstance(told[-1], OutageOver)
+    assert line.is_down is not answers
+    assert (line.seconds_left == 900) is answers
+    assert isinstance(told[-1], OutageOver) is answers

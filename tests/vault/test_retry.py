@@ -5,13 +5,13 @@ from __future__ import annotations
 import pickle
 import random
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from tenacity import RetryCallState, Retrying
 
 from glacier_mpu.errors import SourceUnreadable
-from glacier_mpu.stop import Stopped
+from glacier_mpu.stop import Stopped, Waits
 from glacier_mpu.vault.errors import (
     BareRefusal,
     ClockSkew,
@@ -279,7 +279,10 @@ def test_the_last_try_to_connect_begins_when_the_time_is_over_and_the_run_ends_w
         assert clock() - began_at < 900 + 60.01
 
 
-def test_a_server_that_accepts_and_does_not_answer_gets_no_further_try_after_the_time() -> None:
+@pytest.mark.parametrize("longest_wait", [0, 60])
+def test_a_server_that_accepts_and_does_not_answer_gets_no_further_try_after_the_time(
+    longest_wait: float,
+) -> None:
     run = Run()
     clock = run.stop.clock
     began_at = clock()
@@ -291,9 +294,49 @@ def test_a_server_that_accepts_and_does_not_answer_gets_no_further_try_after_the
         raise TimedOut("no answer")
 
     with pytest.raises(ConnectionLost):
-        run.retries(give_up=900).call("abort", attempt)
+        run.retries(give_up=900, longest=longest_wait).call("abort", attempt)
     assert tries[-1] < 900.01
     assert clock() - began_at < 900 + 120.01
+
+
+@pytest.mark.parametrize(("longest", "tries"), [(None, 6), (630, 2)], ids=["usual", "longer"])
+def test_a_call_counts_as_silent_for_as_long_as_its_own_time_outs_allow(
+    longest: float | None, tries: int
+) -> None:
+    """Completion waits longer for its answer. The process is stopped for a day in each try."""
+    run = Run()
+    made = []
+
+    def attempt() -> None:
+        made.append(run.stop.clock())
+        run.stop.clock.passes(86_400)
+        raise TimedOut("no answer")
+
+    with pytest.raises(ConnectionLost):
+        run.retries(give_up=900, longest=0).call(
+            "complete", attempt, longest_silence_seconds=longest
+        )
+    assert len(made) == tries
+
+
+def test_a_try_may_be_silent_for_as_long_as_connecting_and_reading_take_together() -> None:
+    waits = Waits(connect=30, read=120)
+    retries = Retries.of(VaultError, waits=waits, stop=NoWait(), hear=ignore)
+    assert retries.longest_silence_seconds == 150
+
+
+def test_a_call_whose_line_was_given_up_during_its_try_ends_without_a_wait() -> None:
+    run = Run()
+    retries = run.retries(give_up=900)
+
+    def attempt() -> None:
+        with retries.line.using(None, longest_silence=150) as other:
+            retries.line.give_up(other, Unreachable("given up"))
+        raise TimedOut("later")
+
+    with pytest.raises(ConnectionLost, match="given up"):
+        retries.call("abort", attempt)
+    assert (run.told, run.stop.waits) == ([], [])
 
 
 def test_no_time_to_give_is_one_try() -> None:
@@ -309,11 +352,18 @@ def test_a_service_that_answers_by_errors_alone_is_down() -> None:
     assert end == ServiceDown(message, status=500, code="InternalFailure", request_id="Rq-1")
 
 
-def test_new_credentials_are_tried_at_once_and_then_every_half_minute_until_time_is_over() -> None:
+@pytest.mark.parametrize(
+    ("longest", "waits"),
+    [(60, [0, 30, 30, 30, pytest.approx(10)]), (25, [0, 25, 25, 25, 25])],
+    ids=["usual", "shorter waits"],
+)
+def test_new_credentials_are_tried_at_once_and_then_every_half_minute_until_time_is_over(
+    longest: float, waits: list[float]
+) -> None:
     error = CredentialsExpired("expired", status=403)
-    run = run_of(Call(error), give_up=100)
+    run = run_of(Call(error), give_up=100, longest=longest)
     assert run.end is error
-    assert run.stop.waits == [0, 30, 30, 30, pytest.approx(10)]
+    assert run.stop.waits == waits
 
 
 def test_two_hash_mismatches_end_the_call_whatever_came_between() -> None:
@@ -331,6 +381,29 @@ def test_waits_grow_are_jittered_and_never_longer_than_the_longest() -> None:
         assert statistics.mean(waits[:4]) < statistics.mean(waits[10:])
         assert max(waits) > 30
     assert runs[0] != runs[1]
+
+
+def test_a_call_that_waits_for_the_one_that_is_tried_follows_it_at_once() -> None:
+    run = Run()
+    line = run.retries().line
+
+    def hear(retry: Retry) -> None:
+        run.told.append(retry)
+        line.answered()
+
+    with line.using(None, longest_silence=150) as other:
+        other.thread = -1
+        ends = iter([Unreachable("refused")])
+
+        def attempt() -> str:
+            for end in ends:
+                line.failed(other, Unreachable("refused"))
+                raise end
+            return "done"
+
+        retries = replace(run.retries(), line=line, on_retry=hear)
+        assert retries.call("abort", attempt) == "done"
+    assert [retry.wait_seconds for retry in run.told] == run.stop.waits == [0]
 
 
 def test_the_longest_wait_may_be_shorter_than_the_first() -> None:
@@ -395,6 +468,14 @@ def test_a_try_that_fails_after_the_stop_is_not_told_as_to_be_tried_again() -> N
     with pytest.raises(Stopped):
         run.retries().call("abort", attempt)
     assert run.told == []
+
+
+def test_a_line_that_was_given_up_is_told_with_the_code_of_the_last_answer() -> None:
+    end = run_of(
+        Call(Throttled("x", status=429, code="Throttling", request_id="Rq-1")), give_up=60
+    ).end
+    assert isinstance(end, ConnectionLost)
+    assert (end.status, end.code, end.request_id) == (429, "Throttling", "Rq-1")
 
 
 # -- whether the service may have executed a call
