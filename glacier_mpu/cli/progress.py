@@ -26,11 +26,12 @@ from glacier_mpu.transfer.events import (
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
-from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_RETRIES = 60.0
 # What even `--quiet` shows.
 _ALWAYS = (
     Connected,
@@ -64,6 +65,7 @@ class Display:
         self.tally = Tally(clock)
         self._now = now
         self._lock = threading.Lock()
+        self._told_retry_at: dict[type[Exception], float] = {}
 
     def hear(self, event: Event) -> None:
         with self._lock:
@@ -86,6 +88,20 @@ class Display:
     def _show(self, event: Event) -> None:
         if isinstance(event, _ALWAYS):
             self._say(as_text(event))
+
+    def _is_detail(self, event: Event) -> bool:
+        """Tell whether only `--verbose` shows the event.
+
+        Of retries it shows each; otherwise those for one reason are shown once a minute, and not at
+        all those of an outage, which is told as one.
+        """
+        if not isinstance(event, Retry):
+            return isinstance(event, Measured)
+        now, kind = self.clock(), type(event.error)
+        due = now - self._told_retry_at.get(kind, float("-inf")) >= SECONDS_BETWEEN_RETRIES
+        if due and not event.shared:
+            self._told_retry_at[kind] = now
+        return event.shared or not due
 
     def _draw(self) -> None:
         """Draw nothing."""
@@ -129,7 +145,7 @@ class LogDisplay(Display):
                 so_far = progress_text(self.tally.comparing, "blocks compared", self.clock())
                 self._say(f"{as_text(event)}; {so_far}")
             case _:
-                if self._every_block or not _is_detail(event):
+                if self._every_block or not self._is_detail(event):
                     self._say(as_text(event))
 
     def _say_if_due(self, event: Event, progress: Progress, what: str) -> None:
@@ -168,7 +184,7 @@ class BarDisplay(Display):
         if isinstance(event, BlocksBegin):
             self._close()
             self._begin()
-        elif not isinstance(event, _COUNTED) and not _is_detail(event):
+        elif not isinstance(event, _COUNTED) and not self._is_detail(event):
             self._say(as_text(event))
         if isinstance(event, (*_COUNTED, BlockDiffers, BlockFailed)):
             self._show_blocks()
@@ -209,11 +225,6 @@ class BarDisplay(Display):
             self._draw()
             self._bar.close()
             self._bar = None
-
-
-def _is_detail(event: Event) -> bool:
-    """Tell whether only `--verbose` shows the event."""
-    return isinstance(event, Measured) or (isinstance(event, Retry) and event.shared)
 
 
 def choose_display(console: Console, *, quiet: bool, verbose: bool) -> Display:

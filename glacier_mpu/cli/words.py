@@ -8,7 +8,7 @@ from functools import singledispatch
 from urllib.parse import urlsplit
 
 from glacier_mpu.cli.next_step import renewal
-from glacier_mpu.errors import redacted
+from glacier_mpu.errors import SourceUnreadable, redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_ranges
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -32,7 +32,7 @@ from glacier_mpu.transfer.events import (
 )
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.errors import CredentialsExpired, TransientError
-from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
@@ -44,8 +44,6 @@ _CALLS = {
     "list_uploads": "list the open uploads",
     "complete": "complete the upload",
     "abort": "abort the upload",
-    "read_block": "read block",
-    "read_file": "look at the file",
 }
 
 
@@ -190,26 +188,36 @@ def _(event: SlowedDown) -> str:
 
 @as_text.register
 def _(event: Retry) -> str:
+    when = f"in {event.wait_seconds:.0f} s" if event.wait_seconds >= 1 else "in under a second"
+    if isinstance(event.error, SourceUnreadable):  # which says itself what cannot be read
+        return f"{event.error.message}; retrying {when}"
     call = _CALLS.get(event.call, event.call) + (
         f" {event.block}" if event.block is not None else ""
     )
-    when = f"in {event.wait_seconds:.0f} s" if event.wait_seconds >= 1 else "in under a second"
     return f"could not {call}: {event.error.message}; retrying {when}"
 
 
 @as_text.register
 def _(event: Outage) -> str:
     error, until = event.error, f"{event.until:%H:%M}"
+    lasted = event.lasted_seconds
+    still = f"still, after {as_duration(lasted)}: " if lasted else ""
     if isinstance(error, CredentialsExpired):
-        return f"{error.message}; {renewal(error)}: waiting for them until {until}"
-    if isinstance(error, TransientError) and not error.status:
-        return f"no connection ({error.message}); retrying until {until}"
-    return f"{error.message}; retrying until {until}"
+        return f"{still}{error.message}; {renewal(error)}; waiting for new ones until {until}"
+    # An answer that cannot be read has neither a status nor a code.
+    if isinstance(error, TransientError) and error.code and not error.status:
+        return f"{still}no connection ({error.message}); retrying until {until}"
+    return f"{still}{error.message}; retrying until {until}"
 
 
 @as_text.register
 def _(event: OutageOver) -> str:
-    return f"it works again, after {as_duration(event.seconds)}"
+    what = "calls get through again"
+    if isinstance(event.error, SourceUnreadable):
+        what = "the file can be read again"
+    elif isinstance(event.error, CredentialsExpired):
+        what = "the credentials are accepted again"
+    return f"{what}, after {as_duration(event.seconds)}"
 
 
 @as_text.register

@@ -52,6 +52,9 @@ class Source(Protocol):
     def is_at_rest(self) -> bool:
         """Tell whether hashes of what is read from now on may be kept for later runs."""
 
+    def reads_besides(self, block: Block) -> bool:
+        """Tell whether it can be read at other places than this block, which cannot be read."""
+
     def check_unchanged(self) -> None:
         """Raise SourceChanged, naming what differs, if it is not what the run began with.
 

@@ -103,6 +103,24 @@ class FileSource:
         with suppress(OSError), open(self.path, "rb", buffering=0) as file:
             os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)
 
+    def reads_besides(self, block: Block) -> bool:
+        """Tell whether a byte behind the block, in the middle or at the end of the file is read.
+
+        Of these the block's own are left out.
+        """
+        places = {block.last_byte + 1, self.size // 2, self.size - 1, 0}
+        return any(
+            self._has_byte_at(place)
+            for place in sorted(places, reverse=True)
+            if place < self.size and not block.offset <= place <= block.last_byte
+        )
+
+    def _has_byte_at(self, place: int) -> bool:
+        with suppress(OSError), open(self.path, "rb", buffering=0) as file:
+            file.seek(place)
+            return bool(file.read(1))
+        return False
+
     def check_unchanged(self) -> None:
         """Raise SourceChanged, naming what differs, if the file is no longer the inspected one.
 

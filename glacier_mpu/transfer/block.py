@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block
@@ -17,6 +18,8 @@ from glacier_mpu.transfer.context import Context
 from glacier_mpu.transfer.workers import Place
 from glacier_mpu.vault.answers import StoredPart
 from glacier_mpu.vault.errors import HashMismatch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
             _check_unchanged(task, context)
         proven = task.stored is None or task.stored.tree_hash == digest.tree
     finally:
+        context.reading.leave(task.place)
         context.slots.leave(task.place)
     task.source.release(task.block)
     read_now = digest is not task.digest
@@ -126,9 +130,21 @@ def _read(task: BlockTask, context: Context, *, stop: Stop | None = None) -> Dig
                 return task.source.digest(task.block, stop=stop, on_read=on_read)
             except SourceUnreadable:
                 count(-reach.position)
+                context.slots.leave(task.place)  # others are not to wait while this one cannot
                 raise
 
-    return context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
+    return _retried(attempt, task, context, reach)
+
+
+def _retried(attempt: Callable[[], T], task: BlockTask, context: Context, reach: _Reach) -> T:
+    """Return what the attempt returns, repeated while the file cannot be read."""
+    return context.reads.call(
+        "read_block",
+        attempt,
+        moving=reach,
+        block=task.block.number,
+        others_would_succeed=lambda: task.source.reads_besides(task.block),
+    )
 
 
 def _check_unchanged(task: BlockTask, context: Context) -> None:
@@ -191,7 +207,7 @@ def _send(task: BlockTask, digest: Digest, context: Context) -> None:
                     context.slots.close()  # before the next block takes over this one's slot
                 raise
 
-    context.reads.call("read_block", attempt, moving=reach, block=task.block.number)
+    _retried(attempt, task, context, reach)
 
 
 def _may_still_be_sent(error: UploadError, digest: Digest) -> bool:

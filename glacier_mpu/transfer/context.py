@@ -109,7 +109,7 @@ def opened_context(
     vault = Vault(address, connections=most_slots + 1, stop=stop, hear=hear, waits=waits)
     context = Context(
         vault=vault,
-        reads=Retries.of(SourceUnreadable, waits=waits, stop=stop, hear=hear),
+        reads=Retries.of(SourceUnreadable, waits=waits, stop=stop, hear=hear, one_at_a_time=False),
         reading=reading,
         readers=Readers(reading, most=reading.count),
         slots=Gate(tuner.slots if tuner else most_slots, stop=stop),

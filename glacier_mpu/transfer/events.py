@@ -11,7 +11,7 @@ from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import Block, Plan
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
-from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 

@@ -67,7 +67,9 @@ class Vault:
     ) -> None:
         self._address = address
         self._waits = waits
-        self._retries = Retries.of(VaultError, waits=waits, stop=stop, hear=hear)
+        self._retries = Retries.of(
+            VaultError, waits=waits, stop=stop, hear=hear, one_at_a_time=True
+        )
         self._accepted = False
         self._clients = connect(address, connections=connections, waits=waits)
         self._client, self._patient_client = self._clients.calls, self._clients.patient
@@ -140,7 +142,21 @@ class Vault:
                     f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
                 )
 
-        self._retries.call("send_block", attempt, moving=body, block=block.number)
+        self._retries.call(
+            "send_block",
+            attempt,
+            moving=body,
+            block=block.number,
+            others_would_succeed=lambda: self._answers_about(upload_id),
+        )
+
+    def _answers_about(self, upload_id: str) -> bool:
+        """Ask something small, once: whether a block alone fails, or nothing gets through."""
+        try:
+            self._once(self._client.list_parts, uploadId=upload_id, limit="1")
+        except VaultError:
+            return False
+        return True
 
     def list_parts(self, upload_id: str) -> Listing:
         """Return the upload and all its stored parts, 50 a call. Raises UploadNotFound."""

@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop
+from glacier_mpu.vault.outage import Hear, Reporter
 
 # Others that came further so lately get through: then the trouble is one call's own.
-_LATELY_SECONDS = 1.0
+_LATELY_SECONDS = 10.0
 # Bytes that move for so long are taken by the line. At first they only fill this machine's buffers.
 _BUFFERS_FULL_SECONDS = 5.0
 _SECONDS_BETWEEN_LOOKS = 0.2
-_SECONDS_BETWEEN_REPORTS = 60.0
 # A wait may end a moment early.
 _CLOCK_STEP_SECONDS = 0.01
 
@@ -34,24 +34,6 @@ class Moving(Protocol):
 
     @property
     def moved_at(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """Nothing gets through, for this reason; given up `until` then (local time) if nothing does."""
-
-    error: UploadError
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class OutageOver:
-    """Something gets through again, `seconds` after the outage was told."""
-
-    seconds: float
-
-
-Hear = Callable[[Outage | OutageOver], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +59,11 @@ class Use:
     failed_at: float = float("-inf")
 
 
+def is_answered(error: UploadError) -> bool:
+    """Tell whether somebody answered: then the error has an HTTP status."""
+    return bool(getattr(error, "status", 0))
+
+
 class Line:
     """The way to the service, or to the file, that all calls of a run share.
 
@@ -99,8 +86,7 @@ class Line:
         self.clock = clock
         self._give_up_seconds = give_up_seconds
         self._stop = stop
-        self._hear = hear
-        self._now = now
+        self._reporter = Reporter(hear, clock=clock, now=now)
         self._lock = threading.RLock()
         self._uses: set[Use] = set()
         self._moved_before = float("-inf")
@@ -110,8 +96,8 @@ class Line:
         self._silent_seconds = 0.0
         self._counted_until = clock()
         self._probing: Use | None = None
-        self._told_at = float("-inf")
-        self._outage_began: float | None = None
+        self._unanswered: UploadError | None = None
+        self._failed_alone = False
         self._outages = 0
         self._lost: UploadError | None = None
 
@@ -145,14 +131,16 @@ class Line:
                 if self._probing is use:
                     self._probing = None
 
-    def await_turn(self, use: Use, *, waited_seconds: float) -> None:
+    def await_turn(self, use: Use) -> None:
         """Return when the call may be tried: at once, or while the line is down as the only one.
 
-        `waited_seconds` is how long it waited on purpose. Raises the error of a line that was given
-        up since the call began, and Stopped.
+        Raises the error of a line that was given up since the call began, and Stopped.
         """
         while not self._may_try(use):
             self._stop.wait(_SECONDS_BETWEEN_LOOKS)
+
+    def begin_try(self, use: Use, *, waited_seconds: float) -> None:
+        """Note that a try begins, before which the call waited so long on purpose."""
         with self._lock:
             use.try_began_at = self.clock()
             if self.is_down:
@@ -163,13 +151,18 @@ class Line:
         with self._lock:
             return self.is_down and not self._may_probe(use)
 
-    def answered(self) -> None:
-        """Note that a call was answered: whatever the answer says, the line is there."""
+    def answered(self, *, use: Use | None = None) -> None:
+        """Note that a call was answered: whatever the answer says, the line is there.
+
+        `use` is the call's part if it succeeded.
+        """
         with self._lock:
-            self._down_since = None
+            if use is not None and use.moving is not None:
+                self._failed_alone = False
+            self._down_since = self._unanswered = None
             self._silent_seconds = 0.0
             self._counted_until = self._answered_at = self.clock()
-        self.look()
+            self._reporter.is_over()
 
     def failed(self, use: Use, error: UploadError) -> bool:
         """Note that a try failed, and tell whether the line is down: this is the trouble of all."""
@@ -178,44 +171,63 @@ class Line:
                 return True  # this call, too, ends with the line; a later one finds out for itself
             now = self.clock()
             self._note_progress()
-            self._count_silence(since=use.try_began_at, at_most=use.longest_silence)
+            self._count_failed_try(use, error)
             others_get_through = self._others_get_through(use, now)
             self._failed_at = use.failed_at = now
-            if others_get_through:
+            if others_get_through and not error.every_block_alike:
                 return False
             self._down_since = now
             if self._probing is None:
                 self._probing = use
-            tells = now - self._told_at >= _SECONDS_BETWEEN_REPORTS and self.seconds_left > 0
-            if tells:
-                self._told_at = now
-                self._outage_began = now if self._outage_began is None else self._outage_began
-        if tells:
-            self._hear(Outage(error, self._now() + timedelta(seconds=self.seconds_left)))
-        return True
+            self._reporter.lasts(error, seconds_left=self.seconds_left)
+            return True
 
     def give_up(self, use: Use, error: UploadError) -> UploadError:
-        """Return the error in which this call ends, and all that began before the line was lost."""
+        """Return the error in which this call ends, and all that began before the line was lost.
+
+        If any try of this outage was not answered, that counts, whatever came last.
+        """
         with self._lock:
             if use.outages == self._outages or self._lost is None:
-                self._lost = error.lasting()
+                self._lost = (self._unanswered or error).lasting()
                 self._outages += 1
-                self._down_since = self._outage_began = None
+                self._down_since = self._unanswered = None
                 self._silent_seconds = 0.0
+                self._reporter.forget()
             return self._lost
+
+    def may_be_alone(self, use: Use) -> bool:
+        """Tell whether this call may fail for a reason of its own: no other waits for the line.
+
+        Only once until something is carried through again: else each of many would fail alone.
+        """
+        with self._lock:
+            others = (other for other in self._uses if other.thread != use.thread)
+            others_wait = any(other.failed_at > float("-inf") for other in others)
+            return not (others_wait or self._failed_alone or self.is_lost(use))
+
+    def fail_alone(self, error: UploadError) -> UploadError:
+        """Return the error of a call that fails while the line is there.
+
+        If any try of it was not answered, that counts, whatever came last.
+        """
+        with self._lock:
+            error = self._unanswered or error
+            self.answered()
+            self._failed_alone = True
+            return error
 
     def is_lost(self, use: Use) -> bool:
         """Tell whether the line was given up since the call began."""
         return use.outages != self._outages
 
     def look(self) -> None:
-        """Tell if an outage that was told is over. To be called now and then."""
+        """Tell how it stands, if there is something to tell. To be called now and then."""
         with self._lock:
-            if self._outage_began is None or self.is_down:
-                return
-            seconds = self.clock() - self._outage_began
-            self._outage_began = None
-        self._hear(OutageOver(seconds))
+            if self.is_down:
+                self._reporter.lasts(seconds_left=self.seconds_left)
+            elif self._came_further():
+                self._reporter.is_over()
 
     def _may_try(self, use: Use) -> bool:
         with self._lock:
@@ -254,6 +266,10 @@ class Line:
             return True
         return self._answered_at > max(self._failed_at, lately)
 
+    def _came_further(self) -> bool:
+        """Tell whether anything came further since it was looked at: more than old bytes again."""
+        return any(use.moving and use.moving.furthest > use.reached for use in self._uses)
+
     def _note_progress(self) -> None:
         """Count the silence anew if anything came further than ever before."""
         for use in self._uses:
@@ -261,7 +277,23 @@ class Line:
                 use.reached = use.moving.furthest
                 use.progress_at = use.moving.moved_at
                 self._silent_seconds = 0.0
+                self._unanswered = None
                 self._counted_until = max(self._counted_until, use.moving.moved_at)
+
+    def _count_failed_try(self, use: Use, error: UploadError) -> None:
+        """Count the time of a failed try in which nothing moved.
+
+        Of one that the service answered by an error, all of it: its bytes arrived in vain. But no
+        more than a third of the time for retrying, for the process may have been stopped.
+        """
+        if not is_answered(error):
+            self._unanswered = self._unanswered or error
+            self._count_silence(since=use.try_began_at, at_most=use.longest_silence)
+            return
+        now = self.clock()
+        seconds = max(0.0, now - max(use.try_began_at, self._counted_until))
+        self._silent_seconds += min(seconds, max(use.longest_silence, self._give_up_seconds / 3))
+        self._counted_until = now
 
     def _count_silence(self, *, since: float, at_most: float) -> None:
         """Count the time since then, or since something last moved or it was counted."""

@@ -15,7 +15,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.vault.errors import Unreachable, VaultError
-from glacier_mpu.vault.line import Line, Moving, Outage, OutageOver, Use
+from glacier_mpu.vault.line import Line, Moving, Use
+from glacier_mpu.vault.outage import Outage, OutageOver
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ class Retries:
     `give_up_seconds`; while none does, the `line` says when all are. Between two tries there are
     jittered, growing waits of at most `longest_wait_seconds`, which `stop` cuts short. Each failed
     try that is followed by another is told to `on_retry`. `longest_silence_seconds` is how long a
-    try may last in which nothing moves, by its time-outs.
+    try may last in which nothing moves, by its time-outs. With `one_at_a_time`, calls wait for the
+    one that is tried while the line is down.
     """
 
     give_up_seconds: float
@@ -57,10 +59,17 @@ class Retries:
     on_retry: Callable[[Retry], None]
     line: Line
     kind: type[UploadError]
+    one_at_a_time: bool = True
 
     @classmethod
     def of(
-        cls, kind: type[UploadError], *, waits: Waits, stop: Stop, hear: Callable[[Trouble], None]
+        cls,
+        kind: type[UploadError],
+        *,
+        waits: Waits,
+        stop: Stop,
+        hear: Callable[[Trouble], None],
+        one_at_a_time: bool,
     ) -> Retries:
         """Return what repeats calls of this kind of trouble, with a line of their own."""
         return cls(
@@ -71,6 +80,7 @@ class Retries:
             on_retry=hear,
             line=Line(give_up_seconds=waits.retry, stop=stop, hear=hear),
             kind=kind,
+            one_at_a_time=one_at_a_time,
         )
 
     def call(
@@ -81,14 +91,25 @@ class Retries:
         moving: Moving | None = None,
         block: int | None = None,
         longest_silence_seconds: float | None = None,
+        others_would_succeed: Callable[[], bool] = lambda: False,
     ) -> T:
         """Return what `attempt` returns. Raises its last error, or Stopped once `stop` is asked.
 
-        Where the line was given up, the error is what the last one stands for then.
+        Where the line is given up, the error is what the last one stands for then. Before that, if
+        no other call waits, `others_would_succeed` is asked, which tries something else: if it
+        says so, this call alone has failed.
         """
         silence = longest_silence_seconds or self.longest_silence_seconds
         with self.line.using(moving, longest_silence=silence) as use:
-            return _Call(self, use, name=name, block=block).carry_out(attempt)
+            call = _Call(self, use, name=name, block=block)
+            try:
+                return call.carry_out(attempt)
+            except self.kind as error:
+                if not call.ended_by_line:
+                    raise
+                if self.line.may_be_alone(use) and others_would_succeed():
+                    raise self.line.fail_alone(error) from error
+                raise self.line.give_up(use, error) from error
 
 
 class _Call:
@@ -116,19 +137,21 @@ class _Call:
             before_sleep=self._tell,
             reraise=True,
         )
-        try:
-            return retrying(partial(self._attempt, attempt))
-        except self._retries.kind as error:
-            if self._shared:
-                raise self._line.give_up(self._use, error) from error
-            raise
+        return retrying(partial(self._attempt, attempt))
+
+    @property
+    def ended_by_line(self) -> bool:
+        """Whether the last try failed because nothing gets through, and not this call alone."""
+        return self._shared
 
     def _attempt(self, attempt: Callable[[], T]) -> T:
         self._retries.stop.check()
-        self._line.await_turn(self._use, waited_seconds=self._waited_seconds)
+        if self._retries.one_at_a_time:
+            self._line.await_turn(self._use)
+        self._line.begin_try(self._use, waited_seconds=self._waited_seconds)
         self._began_in_time = self._line.seconds_left > 0
         result = attempt()
-        self._line.answered()
+        self._line.answered(use=self._use)
         return result
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -158,7 +181,7 @@ class _Call:
 
     def _wait_seconds(self, state: RetryCallState) -> float:
         error = _error_of(state)
-        if self._line.waits_for_another(self._use):
+        if self._retries.one_at_a_time and self._line.waits_for_another(self._use):
             return 0.0
         seconds = self._growing_wait(state)
         if error.retry_every_seconds:

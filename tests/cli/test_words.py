@@ -37,9 +37,10 @@ from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.errors import (
     CredentialsExpired,
     ServerError,
+    TransientError,
     Unreachable,
 )
-from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
@@ -86,14 +87,25 @@ FACTS: list[tuple[Event, list[str]]] = [
     (Settled(4, 5 * MIB), ["auto: 4 blocks at once"]),
     (SlowedDown(met=6, slots=3), ["6", "3 from now on"]),
     (Retry("send_block", BUSY, 12.4, 7), ["send block 7", "HTTP 503: busy", "retrying in 12 s"]),
-    (Outage(Unreachable("refused"), UNTIL), ["no connection (refused); retrying until 06:34"]),
+    (
+        Outage(Unreachable("refused", code="EndpointConnectionError"), UNTIL),
+        ["no connection (refused); retrying until 06:34"],
+    ),
     (Outage(BUSY, UNTIL), ["HTTP 503: busy; retrying until 06:34"]),
     (
         Outage(CredentialsExpired("ExpiredToken: late", status=403, profile="work"), UNTIL),
-        ["ExpiredToken: late", "until 06:34", "renew", "aws sso login --profile work"],
+        ["ExpiredToken: late", "new ones until 06:34", "renew", "aws sso login --profile work"],
     ),
     (Outage(SourceUnreadable("cannot read"), UNTIL), ["cannot read; retrying until 06:34"]),
-    (OutageOver(305), ["0:05:05"]),
+    (OutageOver(BUSY, 305), ["calls get through again, after 0:05:05"]),
+    (OutageOver(SourceUnreadable("EIO"), 5), ["the file can be read again, after 0:00:05"]),
+    (OutageOver(CredentialsExpired("late"), 5), ["credentials are accepted again"]),
+    (Outage(BUSY, UNTIL, 305), ["still, after 0:05:05: HTTP 503: busy; retrying until 06:34"]),
+    (Outage(TransientError("no sense"), UNTIL), ["no sense; retrying until 06:34"]),
+    (
+        Retry("read_block", SourceUnreadable("cannot read block 7"), 0.2, 7),
+        ["cannot read block 7; retrying"],
+    ),
     (TryingAgain([2, 5, 6]), ["blocks 2, 5-6", "once more"]),
     (Retry("complete", BUSY, 0.2), ["complete the upload", "retrying in under a second"]),
 ]

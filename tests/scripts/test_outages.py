@@ -15,7 +15,7 @@ from glacier_mpu.rehearsal.wire import Answer, Call
 from glacier_mpu.stop import Waits
 from tests.support import faults
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler
-from tests.support.flaky_file import Flaky
+from tests.support.flaky_file import BadSpot, Flaky
 from tests.support.in_process import (
     BOTH,
     MIB,
@@ -30,6 +30,7 @@ from tests.support.in_process import (
 )
 
 PART = "UploadMultipartPart"
+LIST = "ListParts"
 COMPLETE = "CompleteMultipartUpload"
 Run = Callable[..., End]
 
@@ -46,7 +47,8 @@ def test_a_dead_line_ends_the_run_as_one_with_no_block_failed_and_nothing_aborte
     with source.open("wb") as file:
         file.truncate(blocks * MIB)
     dead = Fault(PART, faults.cut_before_reading, times=FOREVER, after=2)
-    with glacier(tmp_path / "g", dead) as server:
+    deaf = Fault(LIST, faults.cut_before_reading, times=FOREVER)
+    with glacier(tmp_path / "g", dead, deaf) as server:
         end = run(script, server, source, "--blocksize", 1, *SOON)
         assert end.code == 3, end.err
         assert end.error_code == "ConnectionClosedError"
@@ -70,8 +72,8 @@ def test_a_line_that_comes_back_in_time_is_told_once_and_the_upload_completes(
         assert end.code == 0, end.err
         assert_one_intact_archive(server, source)
     assert end.record["retries"] == 40
-    lines = [line for line in end.err.splitlines() if "no connection" in line or "again" in line]
-    assert [("no connection" in line, "works again" in line) for line in lines] == [
+    lines = [line for line in end.err.splitlines() if "no connection" in line or " again" in line]
+    assert [("no connection" in line, "get through again" in line) for line in lines] == [
         (True, False),
         (False, True),
     ]
@@ -95,6 +97,7 @@ def test_a_service_that_accepts_and_never_answers_is_given_up_after_one_read_tim
 def test_a_service_that_answers_by_5xx_until_time_is_over_has_refused_the_block(
     run: Run, make_file: MakeFile, tmp_path: Path, script: str, ends: str
 ) -> None:
+    """The lists may be answered all the same."""
     down = Fault(PART, faults.refuse(503, "ServiceUnavailableException"), times=FOREVER, after=1)
     with glacier(tmp_path / "g", down) as server:
         end = run(script, server, make_file(40 * MIB), "--blocksize", 1, *SOON)
@@ -111,6 +114,42 @@ def test_408_until_time_is_over_is_a_slow_line_and_aborts_nothing(
         end = run("GlacierMPU.py", server, make_file(4 * MIB), "--blocksize", 1, *SOON)
         assert end.code == 3, end.err
         assert len(open_uploads(server)) == 1
+
+
+def test_a_dead_line_whose_last_answer_is_a_503_aborts_nothing(
+    run: Run, make_file: MakeFile, tmp_path: Path
+) -> None:
+    """A load balancer is back before the service is."""
+    dead = Fault(PART, faults.cut_before_reading, times=3, after=1)
+    down = Fault(PART, faults.refuse(503, "ServiceUnavailableException"), times=FOREVER, after=4)
+    with glacier(tmp_path / "g", dead, down) as server:
+        end = run("GlacierMPU.py", server, make_file(4 * MIB), "--blocksize", 1, *SOON)
+        assert end.code == 3, end.err
+        assert len(open_uploads(server)) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3, 32])
+def test_one_block_that_never_gets_through_keeps_no_other_from_being_sent(
+    run: Run, make_file: MakeFile, tmp_path: Path, threads: int
+) -> None:
+    poisoned = Fault(PART, faults.cut_before_reading, times=FOREVER, blocks=[2])
+    with glacier(tmp_path / "g", poisoned) as server:
+        words = ("--blocksize", 1, "--threads", threads, *SOON)
+        end = run("GlacierMPUP.py", server, make_file(12 * MIB), *words)
+        assert end.code == 3, end.err
+        assert end.record["failedBlocks"] == end.record["missingBlocks"] == [2]
+
+
+def test_many_connections_that_break_at_once_are_told_in_few_lines(
+    run: Run, make_file: MakeFile, tmp_path: Path
+) -> None:
+    broken = Fault(PART, faults.cut_before_reading, times=32)
+    with glacier(tmp_path / "g", broken) as server:
+        words = ("--blocksize", 1, "--threads", 32)
+        end = run("GlacierMPUP.py", server, make_file(64 * MIB), *words)
+        assert end.code == 0, end.err
+    assert end.record["retries"] >= 32  # type: ignore[operator]
+    assert len([line for line in end.err.splitlines() if "retrying" in line]) <= 2
 
 
 # -- refusals that contradict what has worked
@@ -216,7 +255,7 @@ def test_a_drive_that_is_away_for_a_while_costs_nothing(
         assert end.code == 0, end.err
         assert_one_intact_archive(server, source)
     assert "No such file" in end.err
-    assert "works again" in end.err
+    assert "can be read again" in end.err
 
 
 @BOTH
@@ -231,6 +270,26 @@ def test_a_drive_that_stays_away_ends_the_run_as_one_with_no_block_failed_and_no
         assert end.error_code == "SourceLost"
         assert end.record["failedBlocks"] == []
         assert len(open_uploads(server)) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 3, 32])
+@pytest.mark.parametrize("number", [0, 2, 11])
+def test_one_block_on_a_bad_spot_of_the_disk_keeps_no_other_from_being_sent(
+    run: Run,
+    make_file: MakeFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    number: int,
+) -> None:
+    source = make_file(12 * MIB)
+    with glacier(tmp_path / "g") as server, monkeypatch.context() as patch:
+        spot = range(number * MIB, (number + 1) * MIB)
+        patch.setattr("glacier_mpu.source.file.open", BadSpot(spot), raising=False)
+        words = ("--blocksize", 1, "--threads", threads, *SOON)
+        end = run("GlacierMPUP.py", server, source, *words)
+        assert end.code == 3, end.err
+        assert end.record["failedBlocks"] == end.record["missingBlocks"] == [number]
 
 
 def rewrite_unseen(path: Path, offset: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -51,3 +52,19 @@ class _FlakyFile:
     def read(self, size: int) -> bytes:
         self._check()
         return bytes(self._file.read(size))
+
+
+class BadSpot:
+    """Replaces the source's `open`: these bytes of every file cannot be read."""
+
+    def __init__(self, spot: range) -> None:
+        self._spot = spot
+
+    def __call__(self, path: str, mode: str, buffering: int = -1) -> Any:
+        file = open(path, mode, buffering=buffering)  # noqa: SIM115 - the reader closes it
+
+        def check() -> None:
+            if file.tell() in self._spot:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        return _FlakyFile(file, check)

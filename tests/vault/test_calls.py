@@ -32,7 +32,8 @@ from glacier_mpu.vault.errors import (
     VaultError,
     VaultNotFound,
 )
-from glacier_mpu.vault.line import Line, OutageOver
+from glacier_mpu.vault.line import Line
+from glacier_mpu.vault.outage import OutageOver
 from glacier_mpu.vault.retry import Retry, Trouble
 from tests.support.faults import FOREVER, Fault, FaultyHandler, echo_another_hash, faulty, refuse
 from tests.support.kit import NoWait, body_of, ignore, whole

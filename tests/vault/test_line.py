@@ -16,12 +16,16 @@ from glacier_mpu.stop import Stop, Stopped
 from glacier_mpu.vault.errors import (
     CertificateError,
     ConnectionLost,
+    CredentialsExpired,
     Refused,
+    ServerError,
+    ServiceDown,
     TransientError,
     Unreachable,
     VaultError,
 )
-from glacier_mpu.vault.line import Line, Outage, OutageOver, Use
+from glacier_mpu.vault.line import Line, Use
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.retry import Retries
 from tests.support.kit import Clock, NoWait, ignore
 
@@ -71,7 +75,8 @@ class Calls:
     def tries(self, use: Use, *, after_waiting: float = 0) -> None:
         """Let the call be tried, after a wait on purpose."""
         self.clock.passes(after_waiting)
-        self.line.await_turn(use, waited_seconds=after_waiting)
+        self.line.await_turn(use)
+        self.line.begin_try(use, waited_seconds=after_waiting)
 
     def moves(self, use: Use, furthest: int) -> None:
         assert isinstance(use.moving, Moves)
@@ -122,20 +127,92 @@ def test_bytes_that_only_fill_buffers_once_more_are_no_sign_of_life(calls: Calls
     assert not calls.line.is_down
 
 
-def test_a_try_that_fails_while_nothing_has_moved_for_a_second_means_that_the_line_is_down(
+def test_a_try_that_fails_while_nothing_has_moved_for_ten_seconds_means_that_the_line_is_down(
     calls: Calls,
 ) -> None:
     failing, silent = calls.begin(), calls.begin()
     calls.moves(silent, 10)
-    calls.clock.passes(1.1)
+    calls.clock.passes(10.1)
     assert calls.fails(failing)
     assert calls.line.is_down
 
 
-def test_an_answer_of_more_than_a_second_ago_is_no_sign_of_life(calls: Calls) -> None:
+@pytest.mark.parametrize("seconds", [0.1, 2, 6, 9.9])
+def test_on_a_slow_line_others_that_moved_some_seconds_ago_still_get_through(
+    calls: Calls, seconds: float
+) -> None:
+    """At 1 Mbit/s a piece of a body is read every two seconds."""
+    failing, moving = calls.begin(), calls.begin()
+    calls.moves(moving, 10)
+    calls.clock.passes(seconds)
+    assert not calls.fails(failing)
+
+
+def test_credentials_that_have_expired_are_the_trouble_of_all_also_while_others_still_move(
+    calls: Calls,
+) -> None:
+    """What moves was signed before; and the way to renew them is to be said at once."""
+    failing, moving = calls.begin(), calls.begin()
+    calls.moves(moving, 10)
+    assert calls.fails(failing, CredentialsExpired("late", status=403))
+    assert [type(event) for event in calls.told] == [Outage]
+
+
+def test_a_line_on_which_one_try_was_not_answered_is_lost_and_no_service_that_is_down(
+    calls: Calls,
+) -> None:
+    use = calls.begin()
+    calls.fails(use, hanging=100)
+    error = ServerError("HTTP 503", status=503)
+    calls.fails(use, error)
+    assert isinstance(calls.line.give_up(use, error), ConnectionLost)
+
+
+@pytest.mark.parametrize("between", ["an answer", "a new byte"])
+def test_only_what_came_since_the_last_sign_of_life_tells_a_lost_line_from_a_service_that_is_down(
+    calls: Calls, between: str
+) -> None:
+    use = calls.begin()
+    calls.fails(use)
+    if between == "an answer":
+        calls.line.answered()
+    else:
+        calls.moves(use, 10)
+    calls.clock.passes(20)
+    error = ServerError("HTTP 503", status=503)
+    calls.fails(use, error)
+    assert isinstance(calls.line.give_up(use, error), ServiceDown)
+
+
+def test_bytes_that_are_sent_in_vain_to_a_service_that_answers_by_errors_count_as_silence(
+    calls: Calls,
+) -> None:
+    use = calls.begin()
+    error = ServerError("HTTP 503", status=503)
+    calls.moves(use, 100)
+    calls.fails(use, error)
+    for _ in range(4):
+        calls.tries(use)
+        calls.clock.passes(50)
+        calls.moves(use, 100)  # all of it once more
+        calls.line.failed(use, error)
+    assert calls.line.seconds_left == pytest.approx(900 - 4 * 50)
+    calls.line.look()
+    assert [type(event) for event in calls.told] == [Outage] * len(calls.told)
+
+
+def test_of_an_answered_try_during_which_the_process_was_stopped_a_third_of_the_time_counts(
+    calls: Calls,
+) -> None:
+    use = calls.begin()
+    calls.fails(use, ServerError("HTTP 503", status=503), hanging=86_400)
+    assert calls.line.seconds_left == pytest.approx(900 - 300)
+
+
+def test_an_answer_of_more_than_ten_seconds_ago_is_no_sign_of_life(calls: Calls) -> None:
     failing = calls.begin()
     calls.line.answered()
-    calls.clock.passes(1.1)
+    calls.clock.passes(10.1)
     assert calls.fails(failing)
 
 
@@ -154,7 +231,7 @@ def test_a_line_that_was_down_before_and_has_carried_bytes_since_can_be_down_aga
     calls.clock.passes(10)
     calls.moves(moving, 100)
     assert not calls.line.is_down
-    calls.clock.passes(2)
+    calls.clock.passes(11)
     assert calls.fails(failing)
     assert calls.line.is_down
 
@@ -183,7 +260,7 @@ def test_the_others_follow_at_a_sign_of_life(calls: Calls, sign: str) -> None:
     else:
         calls.line.answered()
     assert not calls.line.waits_for_another(second)
-    calls.line.await_turn(second, waited_seconds=0)
+    calls.tries(second, after_waiting=0)
 
 
 def test_another_call_probes_once_the_probing_one_has_ended(calls: Calls) -> None:
@@ -191,7 +268,7 @@ def test_another_call_probes_once_the_probing_one_has_ended(calls: Calls) -> Non
     with calls.line.using(None, longest_silence=1) as first:
         calls.fails(first)
         calls.fails(other)
-    calls.line.await_turn(other, waited_seconds=0)
+    calls.tries(other, after_waiting=0)
     assert not calls.line.waits_for_another(other)
     assert calls.line.waits_for_another(calls.begin())
 
@@ -201,7 +278,7 @@ def test_a_call_within_a_call_is_a_part_of_it_and_does_not_wait_for_it(calls: Ca
     calls.fails(outer)
     inner = calls.begin()
     inner.thread = outer.thread
-    calls.line.await_turn(inner, waited_seconds=0)
+    calls.tries(inner, after_waiting=0)
     assert not calls.line.waits_for_another(inner)
 
 
@@ -283,7 +360,7 @@ def test_of_a_wait_during_which_the_process_was_stopped_only_the_wait_counts(cal
     use = calls.begin()
     calls.fails(use)
     calls.clock.passes(86_400)
-    calls.line.await_turn(use, waited_seconds=60)
+    calls.tries(use, after_waiting=60)
     assert calls.line.seconds_left == pytest.approx(900 - 60)
 
 
@@ -292,7 +369,7 @@ def test_waits_count_while_the_line_is_down_and_resent_bytes_do_not(calls: Calls
     calls.moves(use, 100)
     calls.fails(use)
     calls.clock.passes(60)
-    calls.line.await_turn(use, waited_seconds=60)
+    calls.tries(use, after_waiting=60)
     calls.clock.passes(3600)
     calls.moves(use, 100)  # no further than before
     assert not calls.line.is_down
@@ -323,10 +400,10 @@ def test_a_line_that_is_given_up_ends_every_call_that_began_before_and_none_that
     assert lost == ConnectionLost("nothing gets through: connection refused")
     assert calls.line.is_lost(second)
     with pytest.raises(ConnectionLost):
-        calls.line.await_turn(second, waited_seconds=0)
+        calls.tries(second, after_waiting=0)
     assert calls.line.give_up(second, TransientError("later")) is lost
     later = calls.begin()
-    calls.line.await_turn(later, waited_seconds=0)
+    calls.tries(later, after_waiting=0)
     assert calls.line.seconds_left == 900
 
 
@@ -346,11 +423,31 @@ def test_an_outage_is_told_when_it_begins_then_once_a_minute_and_when_it_is_over
     for _ in range(10):
         calls.fails(use, hanging=10)
     first = Outage(DEAD, MORNING + timedelta(seconds=890))
-    assert calls.told == [first, Outage(DEAD, MORNING + timedelta(seconds=830))]
+    assert calls.told == [first, Outage(DEAD, MORNING + timedelta(seconds=830), 60)]
     calls.line.answered()
     calls.line.answered()
     calls.line.look()
-    assert calls.told[2:] == [OutageOver(90)]
+    assert calls.told[2:] == [OutageOver(DEAD, 90)]
+
+
+def test_an_outage_is_told_once_a_minute_also_while_one_try_hangs(calls: Calls) -> None:
+    use = calls.begin()
+    calls.fails(use)
+    for _ in range(130):
+        calls.clock.passes(1)
+        calls.line.look()
+    assert [event.lasted_seconds for event in calls.told if isinstance(event, Outage)] == [
+        *(0, 60, 120)
+    ]
+
+
+def test_an_outage_that_is_about_to_end_the_run_is_not_told_once_more() -> None:
+    calls = Calls(give_up=100)
+    use = calls.begin()
+    for _ in range(3):
+        calls.fails(use, hanging=31)
+    assert calls.line.seconds_left == pytest.approx(7)
+    assert len(calls.told) == 1
 
 
 def test_an_outage_that_ends_by_bytes_is_told_at_the_next_look(calls: Calls) -> None:
@@ -361,7 +458,7 @@ def test_an_outage_that_ends_by_bytes_is_told_at_the_next_look(calls: Calls) -> 
     calls.clock.passes(30)
     calls.moves(use, 1)
     calls.line.look()
-    assert calls.told[1:] == [OutageOver(30)]
+    assert calls.told[1:] == [OutageOver(DEAD, 30)]
 
 
 def test_an_outage_in_which_the_line_was_given_up_is_not_told_to_be_over(calls: Calls) -> None:

@@ -321,7 +321,7 @@ def test_a_call_counts_as_silent_for_as_long_as_its_own_time_outs_allow(
 
 def test_a_try_may_be_silent_for_as_long_as_connecting_and_reading_take_together() -> None:
     waits = Waits(connect=30, read=120)
-    retries = Retries.of(VaultError, waits=waits, stop=NoWait(), hear=ignore)
+    retries = Retries.of(VaultError, waits=waits, stop=NoWait(), hear=ignore, one_at_a_time=True)
     assert retries.longest_silence_seconds == 150
 
 
