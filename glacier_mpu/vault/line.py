@@ -185,11 +185,12 @@ class Line:
     def give_up(self, use: Use, error: UploadError) -> UploadError:
         """Return the error in which this call ends, and all that began before the line was lost.
 
-        If any try of this outage was not answered, that counts, whatever came last.
+        If any try of this outage was not answered, that counts and not an answer that came last,
+        unless that is one which every call would meet.
         """
         with self._lock:
             if use.outages == self._outages or self._lost is None:
-                self._lost = (self._unanswered or error).lasting()
+                self._lost = self._reason(error).lasting()
                 self._outages += 1
                 self._down_since = self._unanswered = None
                 self._silent_seconds = 0.0
@@ -209,13 +210,16 @@ class Line:
     def fail_alone(self, error: UploadError) -> UploadError:
         """Return the error of a call that fails while the line is there.
 
-        If any try of it was not answered, that counts, whatever came last.
+        Of several reasons it is the one that `give_up` would name.
         """
         with self._lock:
-            error = self._unanswered or error
+            reason = self._reason(error)
             self.answered()
             self._failed_alone = True
-            return error
+            return reason
+
+    def _reason(self, error: UploadError) -> UploadError:
+        return error if error.every_block_alike else self._unanswered or error
 
     def is_lost(self, use: Use) -> bool:
         """Tell whether the line was given up since the call began."""
@@ -277,7 +281,6 @@ class Line:
                 use.reached = use.moving.furthest
                 use.progress_at = use.moving.moved_at
                 self._silent_seconds = 0.0
-                self._unanswered = None
                 self._counted_until = max(self._counted_until, use.moving.moved_at)
 
     def _count_failed_try(self, use: Use, error: UploadError) -> None:

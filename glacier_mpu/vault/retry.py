@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
-from glacier_mpu.vault.errors import Unreachable, VaultError
+from glacier_mpu.vault.errors import TimedOut, Unreachable, VaultError
 from glacier_mpu.vault.line import Line, Moving, Use
 from glacier_mpu.vault.outage import Outage, OutageOver
 
@@ -107,7 +107,9 @@ class Retries:
             except self.kind as error:
                 if not call.ended_by_line:
                     raise
-                if self.line.may_be_alone(use) and others_would_succeed():
+                # To ask where nothing is ever answered could take as long once more.
+                worth_asking = not error.every_block_alike and not isinstance(error, TimedOut)
+                if worth_asking and self.line.may_be_alone(use) and others_would_succeed():
                     raise self.line.fail_alone(error) from error
                 raise self.line.give_up(use, error) from error
 

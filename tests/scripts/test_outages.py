@@ -149,7 +149,7 @@ def test_many_connections_that_break_at_once_are_told_in_few_lines(
         end = run("GlacierMPUP.py", server, make_file(64 * MIB), *words)
         assert end.code == 0, end.err
     assert end.record["retries"] >= 32  # type: ignore[operator]
-    assert len([line for line in end.err.splitlines() if "retrying" in line]) <= 2
+    assert len([line for line in end.err.splitlines() if "retrying" in line]) <= 4
 
 
 # -- refusals that contradict what has worked

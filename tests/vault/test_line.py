@@ -168,9 +168,11 @@ def test_a_line_on_which_one_try_was_not_answered_is_lost_and_no_service_that_is
     assert isinstance(calls.line.give_up(use, error), ConnectionLost)
 
 
-@pytest.mark.parametrize("between", ["an answer", "a new byte"])
-def test_only_what_came_since_the_last_sign_of_life_tells_a_lost_line_from_a_service_that_is_down(
-    calls: Calls, between: str
+@pytest.mark.parametrize(
+    ("between", "ends"), [("an answer", ServiceDown), ("a new byte", ConnectionLost)]
+)
+def test_only_a_call_that_succeeds_shows_that_a_try_without_an_answer_is_over(
+    calls: Calls, between: str, ends: type[VaultError]
 ) -> None:
     use = calls.begin()
     calls.fails(use)
@@ -181,7 +183,7 @@ def test_only_what_came_since_the_last_sign_of_life_tells_a_lost_line_from_a_ser
     calls.clock.passes(20)
     error = ServerError("HTTP 503", status=503)
     calls.fails(use, error)
-    assert isinstance(calls.line.give_up(use, error), ServiceDown)
+    assert isinstance(calls.line.give_up(use, error), ends)
 
 
 def test_bytes_that_are_sent_in_vain_to_a_service_that_answers_by_errors_count_as_silence(
