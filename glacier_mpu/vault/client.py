@@ -165,8 +165,8 @@ def _unknown_region(
     With an endpoint of the user's own a region is only a name to sign with.
     """
     region = client.meta.region_name
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
-    if address.endpoint_url is not None or region not in host.split("."):
+    host = urlsplit(client.meta.endpoint_url).hostname or ""  # which is in lower case
+    if address.endpoint_url is not None or region.lower() not in host.split("."):
         return None
     partitions = session.get_available_partitions()
     known = [name for part in partitions for name in session.get_available_regions("glacier", part)]
