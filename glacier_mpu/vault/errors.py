@@ -158,9 +158,10 @@ class Refused(VaultError):
 
 
 class NotPermitted(Refused):
-    """Credentials are missing or wrong."""
+    """Credentials are missing or wrong, or something else that is set up here."""
 
     every_block_alike = True
+    keeps_upload = True
 
 
 class AccessDenied(NotPermitted):
@@ -174,8 +175,6 @@ class AccountNotAccepted(NotPermitted):
 class CertificateError(NotPermitted):
     """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
 
-    keeps_upload = True
-
 
 class BundleUnreadable(CertificateError):
     """The file of the authorities that are trusted is missing or broken."""
@@ -183,8 +182,6 @@ class BundleUnreadable(CertificateError):
 
 class ProxyUnusable(NotPermitted):
     """The proxy wants other credentials, or does not speak what its address says."""
-
-    keeps_upload = True
 
 
 class SignatureRefused(NotPermitted):
@@ -195,7 +192,6 @@ class CredentialsRejected(SignatureRefused):
     """The key or the signature is not accepted any more, though it was earlier in this run."""
 
     max_tries = 12  # over some three minutes: a lone refusal was seen to pass
-    keeps_upload = True
 
 
 @dataclass(eq=False)
@@ -209,7 +205,6 @@ class CredentialsExpired(NotPermitted):
 
     max_tries = 0
     retry_every_seconds = 30
-    keeps_upload = True
 
 
 class CredentialsUnobtainable(CredentialsExpired):

@@ -14,7 +14,6 @@ from glacier_mpu.vault.errors import (
     ClockSkew,
     CredentialsExpired,
     HashMismatch,
-    NotPermitted,
     NotTheService,
     ProxyUnusable,
     Refused,
@@ -34,6 +33,7 @@ _CLOCKS_DIFFER_SECONDS = 5 * 60
 _BY_CODE: dict[str, type[VaultError]] = {
     "AccessDeniedException": AccessDenied,
     "AccessDenied": AccessDenied,
+    "NotAuthorized": AccessDenied,
     "ExpiredToken": CredentialsExpired,
     "ExpiredTokenException": CredentialsExpired,
     "InvalidSignatureException": SignatureRefused,
@@ -43,6 +43,8 @@ _BY_CODE: dict[str, type[VaultError]] = {
     "IncompleteSignatureException": SignatureRefused,
     "IncompleteSignature": SignatureRefused,
     "InvalidClientTokenId": SignatureRefused,
+    "InvalidAccessKeyId": SignatureRefused,
+    "InvalidToken": SignatureRefused,
     "UnrecognizedClientException": SignatureRefused,
     "NoLongerSupportedException": AccountNotAccepted,
     "RequestExpired": ClockSkew,
@@ -111,5 +113,5 @@ def _meaning(code: str, message: str, status: int) -> type[VaultError]:
         # The service gives its refusals a code; a proxy or a captive portal has none to give.
         return BareRefusal if status == 400 else NotTheService
     if status in (401, 403):
-        return NotPermitted
+        return SignatureRefused  # which is tried again where the credentials have worked
     return Refused
