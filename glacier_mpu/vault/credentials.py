@@ -6,6 +6,7 @@ session that was logged in again, would not be seen before the next run.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -22,6 +23,8 @@ from glacier_mpu.vault.failures import from_chain
 
 # What others say, such as a parser of dates, may hold what was to stay secret.
 _OF_KNOWN_TEXT = (BotoCoreError, ClientError, OSError, UploadError)
+# No header can hold one; a token that was pasted over two lines does.
+_BREAKS = re.compile(r"[\r\n]")
 
 
 class _Given(Protocol):
@@ -51,16 +54,12 @@ class RenewableCredentials:
         Raises the UploadError that a failure of the chain stands for.
         """
         try:
-            given = self._current()
-            frozen = None if given is None else given.get_frozen_credentials()
+            frozen = self._frozen()
         except Exception as error:  # noqa: BLE001 - whatever a chain raises means something
-            meant = from_chain(error)
-            if self._found_any and type(meant) is NotPermitted:
-                # There were some, so this is no setup that never worked: a profile, for one, may
-                # be half written just now.
-                meant = CredentialsUnobtainable(meant.message, code=meant.code)
+            meant = self._meaning(error)
+            shown = isinstance(error, _OF_KNOWN_TEXT) and error is not meant
             # With --verbose the cause is shown, too.
-            raise meant from (error if isinstance(error, _OF_KNOWN_TEXT) else None)
+            raise meant from (error if shown else None)
         if frozen is None and self._found_any:
             raise CredentialsUnobtainable("the credentials are gone")
         self._found_any = self._found_any or frozen is not None
@@ -83,6 +82,21 @@ class RenewableCredentials:
             if getattr(self._of_thread, "renewals", self._renewals) == self._renewals:
                 self._given = None
                 self._renewals += 1
+
+    def _frozen(self) -> Any:
+        given = self._current()
+        frozen = None if given is None else given.get_frozen_credentials()
+        if frozen is not None and any(_BREAKS.search(part or "") for part in frozen):
+            raise NotPermitted("a credential holds a line break")
+        return frozen
+
+    def _meaning(self, error: Exception) -> UploadError:
+        meant = from_chain(error)
+        if self._found_any and type(meant) is NotPermitted:
+            # There were some, so this is no setup that never worked: a profile, for one, may
+            # be half written just now.
+            return CredentialsUnobtainable(meant.message, code=meant.code)
+        return meant
 
     def _current(self) -> _Given | None:
         with self._lock:

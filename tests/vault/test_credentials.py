@@ -263,8 +263,24 @@ def test_a_chain_that_fails_is_told_by_the_next_call_and_asked_again_by_the_one_
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[default]\naws_access_key_id = AKID\n", "[default\n", "[default]\nrole_arn = x\n"],
-    ids=["nothing", "half a profile", "no profile", "a role without a source"],
+    [
+        "",
+        "[default]\naws_access_key_id = AKID\n",
+        "[default\n",
+        "[default]\nrole_arn = x\n",
+        keys("AKIDNEW") + "aws_session_token = half a\n  token\n",
+        keys("AKIDNEW\n  OVER"),
+        keys("AKIDNEW").replace(SECRET, SECRET.replace("-", "\n  ")),
+    ],
+    ids=[
+        "nothing",
+        "half a profile",
+        "no profile",
+        "a role without a source",
+        "a token over two lines",
+        "a key over two lines",
+        "a secret key over lines",
+    ],
 )
 def test_a_profile_that_is_spoilt_after_it_served_keeps_the_upload_and_is_read_again(
     clients: Clients, profile: Path, content: str
@@ -277,13 +293,24 @@ def test_a_profile_that_is_spoilt_after_it_served_keeps_the_upload_and_is_read_a
     assert type(error) is CredentialsUnobtainable
     assert error.keeps_upload
     profile.write_text(keys("AKIDNEW"))
+    clients.renew_credentials()
     list_parts(clients.calls)
 
 
 def test_a_profile_that_never_served_is_not_permitted(clients: Clients, profile: Path) -> None:
     assert type(failure(clients)) is NotPermitted
-    profile.write_text("[default]\naws_access_key_id = AKID\n")
-    assert type(failure(clients)) is NotPermitted
+    for content in ("[default]\naws_access_key_id = AKID\n", keys("AKID\n  OVER")):
+        profile.write_text(content)
+        clients.renew_credentials()
+        assert type(failure(clients)) is NotPermitted
+
+
+def test_a_credential_over_two_lines_is_told_so_and_no_call_is_made_with_it(
+    clients: Clients, vault: TinyServer, profile: Path
+) -> None:
+    profile.write_text(keys("AKID") + "aws_session_token = half a\n  token\n")
+    assert failure(clients).message == "a credential holds a line break"
+    assert vault.asked == []
 
 
 # -- a chain that gives none
