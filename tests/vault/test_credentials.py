@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from botocore import exceptions as aws
-from botocore.credentials import Credentials, SSOProvider
+from botocore.credentials import Credentials, DeferredRefreshableCredentials, SSOProvider
 
 from glacier_mpu.errors import UploadError, redacted
-from glacier_mpu.vault.client import Clients, call_once
+from glacier_mpu.stop import Waits
+from glacier_mpu.vault.client import Clients, call_once, connect
 from glacier_mpu.vault.credentials import RenewableCredentials
 from glacier_mpu.vault.errors import (
     CredentialsExpired,
@@ -28,6 +29,7 @@ from glacier_mpu.vault.errors import (
     VaultError,
 )
 from tests.support.clients import NOBODY, SOMEBODY, clients_of, list_parts
+from tests.support.hanging_helper import hanging_helper
 from tests.support.tiny_server import Answer, TinyServer, tiny_server
 
 SECRET = "very-secret-key"
@@ -310,6 +312,95 @@ def test_a_credential_over_two_lines_is_told_so_and_no_call_is_made_with_it(
 ) -> None:
     profile.write_text(keys("AKID") + "aws_session_token = half a\n  token\n")
     assert failure(clients).message == "a credential holds a line break"
+    assert vault.asked == []
+
+
+# -- a chain that hangs
+
+
+class Hangs:
+    """What loads credentials, or refreshes them, and hangs in the first so many calls."""
+
+    def __init__(self, times: int) -> None:
+        self.calls = 0
+        self.times = times
+        self.in_vain = False
+        self.goes_on = threading.Event()
+
+    def load(self) -> Credentials:
+        self.calls += 1
+        if self.calls <= self.times:
+            self.in_vain = not self.goes_on.wait(10)
+        return Credentials("AKID", SECRET)
+
+    def refresh(self) -> dict[str, str]:
+        self.load()
+        late = datetime.now(timezone.utc) + timedelta(hours=8)
+        return {
+            "access_key": "AKID",
+            "secret_key": SECRET,
+            "token": "token",
+            "expiry_time": late.isoformat(),
+        }
+
+
+@pytest.fixture
+def hangs() -> Iterator[Hangs]:
+    hangs = Hangs(times=1)
+    yield hangs
+    hangs.goes_on.set()
+
+
+NO_ANSWER = "nothing hands out credentials: no answer for 0.05 seconds"
+
+
+def test_a_chain_that_hangs_is_told_and_asked_anew_by_the_next_call(hangs: Hangs) -> None:
+    credentials = RenewableCredentials(hangs.load, limit_seconds=0.05)
+    with pytest.raises(CredentialsUnobtainable, match=NO_ANSWER):
+        credentials.get_frozen_credentials()
+    assert credentials.get_frozen_credentials().access_key == "AKID"
+    assert hangs.calls == 2
+
+
+def test_threads_that_need_credentials_wait_side_by_side_for_one_answer(hangs: Hangs) -> None:
+    credentials = RenewableCredentials(hangs.load, limit_seconds=60)
+    used: list[str] = []
+
+    def block() -> None:
+        used.append(credentials.get_frozen_credentials().access_key)
+
+    threads = [threading.Thread(target=block) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    credentials.renew()  # which waits for nobody
+    hangs.goes_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert used == ["AKID"] * 8
+    assert (hangs.calls, hangs.in_vain) == (1, False)
+
+
+def test_credentials_whose_refresh_hangs_are_told_and_loaded_anew_once_renewed(
+    hangs: Hangs,
+) -> None:
+    def load() -> Credentials:
+        return DeferredRefreshableCredentials(hangs.refresh, "a role")
+
+    credentials = RenewableCredentials(load, limit_seconds=0.05)
+    with pytest.raises(CredentialsUnobtainable, match=NO_ANSWER):
+        credentials.get_frozen_credentials()
+    credentials.renew()
+    assert credentials.get_frozen_credentials().access_key == "AKID"
+
+
+def test_a_helper_that_hangs_is_waited_for_as_long_as_the_waits_say(
+    vault: TinyServer, profile: Path, tmp_path: Path
+) -> None:
+    with hanging_helper(tmp_path) as hanging:
+        profile.write_text(hanging.profile)
+        address = replace(NOBODY, endpoint_url=vault.url)
+        clients = connect(address, connections=1, waits=Waits(credentials=0.05))
+        assert failure(clients).message == NO_ANSWER
     assert vault.asked == []
 
 
