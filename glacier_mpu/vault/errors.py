@@ -40,6 +40,9 @@ from typing import ClassVar
 
 from glacier_mpu.errors import UploadError
 
+# What every service of AWS says of credentials that have run out.
+EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
+
 
 @dataclass(eq=False)
 class VaultError(UploadError):

@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/amazonglacier/latest/dev/api-error-responses
 from __future__ import annotations
 
 from glacier_mpu.vault.errors import (
+    EXPIRED_CODES,
     AccessDenied,
     AccountNotAccepted,
     ArrivedLate,
@@ -28,14 +29,13 @@ from glacier_mpu.vault.errors import (
 
 _LONGEST_MESSAGE = 500
 # Signatures are refused when the two clocks differ by as much.
-_CLOCKS_DIFFER_SECONDS = 5 * 60
+CLOCKS_DIFFER_SECONDS = 5 * 60
 
 _BY_CODE: dict[str, type[VaultError]] = {
     "AccessDeniedException": AccessDenied,
     "AccessDenied": AccessDenied,
     "NotAuthorized": AccessDenied,
-    "ExpiredToken": CredentialsExpired,
-    "ExpiredTokenException": CredentialsExpired,
+    **dict.fromkeys(EXPIRED_CODES, CredentialsExpired),
     "InvalidSignatureException": SignatureRefused,
     "SignatureDoesNotMatch": SignatureRefused,
     "MissingAuthenticationTokenException": SignatureRefused,
@@ -83,7 +83,7 @@ def refusal(
     said = " ".join(message.split())  # a proxy's answer may be a whole page
     text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
     if kind is ClockSkew and seconds_behind is not None:
-        if abs(seconds_behind) < _CLOCKS_DIFFER_SECONDS:
+        if abs(seconds_behind) < CLOCKS_DIFFER_SECONDS:
             kind = ArrivedLate
             text += "; this clock is right: the call was too long on its way"
         else:
