@@ -59,11 +59,12 @@ class Stop:
 class Waits:
     """How long to wait for what, in seconds.
 
-    retry     until a call in which nothing moves any more counts as failed
-    longest   between two tries
-    connect   for a connection, or for room to send more of a body
-    read      for the next byte of an answer
-    complete  for the answer to a completion: users saw it lost for archives of 3 TB
+    retry        until a call in which nothing moves any more counts as failed
+    longest      between two tries
+    connect      for a connection, or for room to send more of a body
+    read         for the next byte of an answer
+    complete     for the answer to a completion: users saw it lost for archives of 3 TB
+    credentials  for what hands them out: a helper, the login portal, a role
     """
 
     retry: float = 15 * 60
@@ -71,3 +72,4 @@ class Waits:
     connect: float = 30
     read: float = 120
     complete: float = 10 * 60
+    credentials: float = 60

@@ -71,7 +71,9 @@ _STEPS: dict[type, str | Callable[[Any], str]] = {
         "leave out --upload-id"
     ),
     RegionMissing: "add --region, or set AWS_DEFAULT_REGION",
-    RegionMistyped: lambda error: f"use --region {error.nearest}".rstrip(),
+    RegionMistyped: lambda error: (
+        f"use --region {error.nearest}" if error.nearest else "check --region"
+    ),
     AddressInvalid: "check --profile, --region and --endpoint-url",
     ProxyInvalid: "set HTTPS_PROXY (and HTTP_PROXY) to an address such as http://proxy:3128",
     TooManySlots: lambda error: (

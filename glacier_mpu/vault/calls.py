@@ -37,6 +37,7 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultError,
 )
+from glacier_mpu.vault.refusals import CLOCKS_DIFFER_SECONDS
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retries, Tries, Trouble
 
@@ -44,8 +45,8 @@ T = TypeVar("T")
 
 # 10,000 blocks are 200 pages; of open uploads there may be more.
 _MOST_PAGES = 2000
-# Signatures are refused when the two clocks differ by more, so the service's times are this exact.
-_CLOCK_TOLERANCE = timedelta(minutes=5)
+# Where the two clocks differ by more, signatures are refused: the service's times are this exact.
+_CLOCK_TOLERANCE = timedelta(seconds=CLOCKS_DIFFER_SECONDS)
 
 
 class Vault:

@@ -91,7 +91,7 @@ def connect(address: Address, *, connections: int, waits: Waits) -> Clients:
     Raises RegionMissing, RegionMistyped, AddressInvalid or ProxyInvalid if no call could succeed.
     """
     try:
-        session, credentials = _session(address)
+        session, credentials = _session(address, limit_seconds=waits.credentials)
         make = partial(_clients, session, address, connections=connections, waits=waits)
         proxied = not is_on_this_machine(address.endpoint_url or "")
         with _kept_from_the_collector():
@@ -120,7 +120,9 @@ def connect(address: Address, *, connections: int, waits: Waits) -> Clients:
     )
 
 
-def _session(address: Address) -> tuple[boto3.Session, RenewableCredentials | None]:
+def _session(
+    address: Address, *, limit_seconds: float
+) -> tuple[boto3.Session, RenewableCredentials | None]:
     if address.access_key is not None:
         session = boto3.Session(
             profile_name=address.profile,
@@ -130,7 +132,7 @@ def _session(address: Address) -> tuple[boto3.Session, RenewableCredentials | No
         )
         return session, None
     below = Session(profile=address.profile)
-    credentials = chain(address.profile, address.region)
+    credentials = chain(address.profile, address.region, limit_seconds=limit_seconds)
     below.register_component("credential_provider", credentials)
     return boto3.Session(botocore_session=below, region_name=address.region), credentials
 
@@ -165,8 +167,8 @@ def _unknown_region(
     With an endpoint of the user's own a region is only a name to sign with.
     """
     region = client.meta.region_name
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
-    if address.endpoint_url is not None or region not in host.split("."):
+    host = urlsplit(client.meta.endpoint_url).hostname or ""  # which is in lower case
+    if address.endpoint_url is not None or region.lower() not in host.split("."):
         return None
     partitions = session.get_available_partitions()
     known = [name for part in partitions for name in session.get_available_regions("glacier", part)]

@@ -40,6 +40,9 @@ from typing import ClassVar
 
 from glacier_mpu.errors import UploadError
 
+# What every service of AWS says of credentials that have run out.
+EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
+
 
 @dataclass(eq=False)
 class VaultError(UploadError):
@@ -158,9 +161,10 @@ class Refused(VaultError):
 
 
 class NotPermitted(Refused):
-    """Credentials are missing or wrong."""
+    """Credentials are missing or wrong, or something else that is set up here."""
 
     every_block_alike = True
+    keeps_upload = True
 
 
 class AccessDenied(NotPermitted):
@@ -174,8 +178,6 @@ class AccountNotAccepted(NotPermitted):
 class CertificateError(NotPermitted):
     """Whatever answers has no certificate of the service: a captive portal, or a proxy."""
 
-    keeps_upload = True
-
 
 class BundleUnreadable(CertificateError):
     """The file of the authorities that are trusted is missing or broken."""
@@ -183,8 +185,6 @@ class BundleUnreadable(CertificateError):
 
 class ProxyUnusable(NotPermitted):
     """The proxy wants other credentials, or does not speak what its address says."""
-
-    keeps_upload = True
 
 
 class SignatureRefused(NotPermitted):
@@ -195,7 +195,6 @@ class CredentialsRejected(SignatureRefused):
     """The key or the signature is not accepted any more, though it was earlier in this run."""
 
     max_tries = 12  # over some three minutes: a lone refusal was seen to pass
-    keeps_upload = True
 
 
 @dataclass(eq=False)
@@ -209,7 +208,6 @@ class CredentialsExpired(NotPermitted):
 
     max_tries = 0
     retry_every_seconds = 30
-    keeps_upload = True
 
 
 class CredentialsUnobtainable(CredentialsExpired):

@@ -12,6 +12,7 @@ from botocore import exceptions as aws
 
 from glacier_mpu.errors import UploadError
 from glacier_mpu.vault.errors import (
+    EXPIRED_CODES,
     BundleUnreadable,
     CertificateError,
     CredentialsExpired,
@@ -42,12 +43,7 @@ _LINE_BROKE = (
 _NO_ANSWER_ON_CREDENTIALS = (aws.CredentialRetrievalError, aws.MetadataRetrievalError)
 _LOGGED_OUT = (aws.NoAuthTokenError, aws.SSOError, aws.TokenRetrievalError)
 # Of the services that hand out credentials. Sources: the errors of STS, SSO and SSO OIDC.
-_EXPIRED = (
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidGrantException",
-    "UnauthorizedException",
-)
+_EXPIRED = (*EXPIRED_CODES, "InvalidGrantException", "UnauthorizedException")
 # How http.client says that a proxy did not let a connection through.
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: (\d{3}.*)")
 _NAME_NOT_KNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}

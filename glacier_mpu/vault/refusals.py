@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/amazonglacier/latest/dev/api-error-responses
 from __future__ import annotations
 
 from glacier_mpu.vault.errors import (
+    EXPIRED_CODES,
     AccessDenied,
     AccountNotAccepted,
     ArrivedLate,
@@ -14,7 +15,6 @@ from glacier_mpu.vault.errors import (
     ClockSkew,
     CredentialsExpired,
     HashMismatch,
-    NotPermitted,
     NotTheService,
     ProxyUnusable,
     Refused,
@@ -29,13 +29,13 @@ from glacier_mpu.vault.errors import (
 
 _LONGEST_MESSAGE = 500
 # Signatures are refused when the two clocks differ by as much.
-_CLOCKS_DIFFER_SECONDS = 5 * 60
+CLOCKS_DIFFER_SECONDS = 5 * 60
 
 _BY_CODE: dict[str, type[VaultError]] = {
     "AccessDeniedException": AccessDenied,
     "AccessDenied": AccessDenied,
-    "ExpiredToken": CredentialsExpired,
-    "ExpiredTokenException": CredentialsExpired,
+    "NotAuthorized": AccessDenied,
+    **dict.fromkeys(EXPIRED_CODES, CredentialsExpired),
     "InvalidSignatureException": SignatureRefused,
     "SignatureDoesNotMatch": SignatureRefused,
     "MissingAuthenticationTokenException": SignatureRefused,
@@ -43,6 +43,8 @@ _BY_CODE: dict[str, type[VaultError]] = {
     "IncompleteSignatureException": SignatureRefused,
     "IncompleteSignature": SignatureRefused,
     "InvalidClientTokenId": SignatureRefused,
+    "InvalidAccessKeyId": SignatureRefused,
+    "InvalidToken": SignatureRefused,
     "UnrecognizedClientException": SignatureRefused,
     "NoLongerSupportedException": AccountNotAccepted,
     "RequestExpired": ClockSkew,
@@ -81,7 +83,7 @@ def refusal(
     said = " ".join(message.split())  # a proxy's answer may be a whole page
     text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
     if kind is ClockSkew and seconds_behind is not None:
-        if abs(seconds_behind) < _CLOCKS_DIFFER_SECONDS:
+        if abs(seconds_behind) < CLOCKS_DIFFER_SECONDS:
             kind = ArrivedLate
             text += "; this clock is right: the call was too long on its way"
         else:
@@ -111,5 +113,5 @@ def _meaning(code: str, message: str, status: int) -> type[VaultError]:
         # The service gives its refusals a code; a proxy or a captive portal has none to give.
         return BareRefusal if status == 400 else NotTheService
     if status in (401, 403):
-        return NotPermitted
+        return SignatureRefused  # which is tried again where the credentials have worked
     return Refused

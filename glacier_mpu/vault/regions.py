@@ -30,7 +30,7 @@ def unknown_region(region: str, known: Collection[str]) -> UnknownRegion | None:
     """
     if region in known or not known:
         return None
-    nearest = next(iter(difflib.get_close_matches(region, sorted(known), n=1)), "")
+    nearest = next(iter(difflib.get_close_matches(region.lower(), sorted(known), n=1)), "")
     name = _NAME.fullmatch(region)
     if name is None or ("-" in name["area"] and name["area"] not in _areas(known)):
         hint = f"; the nearest is {nearest}" if nearest else ""

@@ -391,16 +391,27 @@ def test_what_every_block_would_meet_ends_the_parallel_run_at_once_and_leaves_it
         assert sorted(set(range(40)) - stored) == end.record["missingBlocks"]
 
 
-def test_expired_credentials_abort_nothing_in_the_serial_script_either(
-    run: Callable[..., End], make_file: MakeFile, tmp_path: Path
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("ExpiredTokenException", "renew"),
+        ("AccessDeniedException", "IAM"),
+        ("InvalidAccessKeyId", "aws sts get-caller-identity"),
+        ("InvalidToken", "aws sts get-caller-identity"),
+        ("OptInRequired", "aws sts get-caller-identity"),
+    ],
+)
+def test_credentials_and_permissions_abort_nothing_in_the_serial_script_either(
+    run: Callable[..., End], make_file: MakeFile, tmp_path: Path, code: str, says: str
 ) -> None:
-    expired = Fault(
-        CALLS["a block"], faults.refuse(403, "ExpiredTokenException"), times=FOREVER, after=1
-    )
-    with glacier(tmp_path / "g", expired) as server:
+    refused = Fault(CALLS["a block"], faults.refuse(403, code), times=FOREVER, after=1)
+    with glacier(tmp_path / "g", refused) as server:
         end = run("GlacierMPU.py", server, make_file(3 * MIB), "--blocksize", 1, *SOON)
-        assert end.code == 3
-        assert "renew" in end.err
+        assert end.code == 3, end.err
+        assert end.error_code == code
+        assert says in end.err
+        assert end.record["missingBlocks"] == [1, 2]
+        assert "AbortMultipartUpload" not in handler_of(server).calls
         assert len(open_uploads(server)) == 1
 
 

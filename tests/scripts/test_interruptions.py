@@ -24,6 +24,7 @@ from tests.support.faults import (
     faulty,
     never_answer,
 )
+from tests.support.hanging_helper import hanging_helper
 from tests.support.scripts import ROOT, VAULT, script_environment, started
 
 MIB = 1 << 20
@@ -286,3 +287,24 @@ def test_a_hundred_kills_end_in_one_intact_archive(make_file: MakeFile, tmp_path
     killed, arrived = killed_and_resumed(tmp_path / "g", source, kills=100, threads=3, seed=2)
     twice = assert_little_was_sent_twice(source, killed, arrived, 3)
     print(f"{killed} kills, {twice:,} of {arrived:,} bytes sent twice")  # noqa: T201
+
+
+@BOTH
+def test_a_signal_ends_a_run_whose_credential_helper_hangs(
+    make_file: MakeFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    words = [sys.executable, str(ROOT / script), "--source-path", str(make_file(5))]
+    with hanging_helper(tmp_path) as helper:
+        (tmp_path / "config").write_text(helper.profile)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        process = subprocess.Popen(
+            [*words, "--vault", VAULT, "--region", "eu-west-1", "--upload-id", "an-id"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with helper.await_call():
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGINT, err
+    assert "Traceback" not in err

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from botocore import exceptions as aws
-from botocore.credentials import Credentials, SSOProvider
+from botocore.credentials import Credentials, DeferredRefreshableCredentials, SSOProvider
 
 from glacier_mpu.errors import UploadError, redacted
-from glacier_mpu.vault.client import Clients, call_once
+from glacier_mpu.stop import Waits
+from glacier_mpu.vault.client import Clients, call_once, connect
 from glacier_mpu.vault.credentials import RenewableCredentials
 from glacier_mpu.vault.errors import (
     CredentialsExpired,
@@ -28,6 +29,7 @@ from glacier_mpu.vault.errors import (
     VaultError,
 )
 from tests.support.clients import NOBODY, SOMEBODY, clients_of, list_parts
+from tests.support.hanging_helper import hanging_helper
 from tests.support.tiny_server import Answer, TinyServer, tiny_server
 
 SECRET = "very-secret-key"
@@ -263,8 +265,24 @@ def test_a_chain_that_fails_is_told_by_the_next_call_and_asked_again_by_the_one_
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[default]\naws_access_key_id = AKID\n", "[default\n", "[default]\nrole_arn = x\n"],
-    ids=["nothing", "half a profile", "no profile", "a role without a source"],
+    [
+        "",
+        "[default]\naws_access_key_id = AKID\n",
+        "[default\n",
+        "[default]\nrole_arn = x\n",
+        keys("AKIDNEW") + "aws_session_token = half a\n  token\n",
+        keys("AKIDNEW\n  OVER"),
+        keys("AKIDNEW").replace(SECRET, SECRET.replace("-", "\n  ")),
+    ],
+    ids=[
+        "nothing",
+        "half a profile",
+        "no profile",
+        "a role without a source",
+        "a token over two lines",
+        "a key over two lines",
+        "a secret key over lines",
+    ],
 )
 def test_a_profile_that_is_spoilt_after_it_served_keeps_the_upload_and_is_read_again(
     clients: Clients, profile: Path, content: str
@@ -277,13 +295,113 @@ def test_a_profile_that_is_spoilt_after_it_served_keeps_the_upload_and_is_read_a
     assert type(error) is CredentialsUnobtainable
     assert error.keeps_upload
     profile.write_text(keys("AKIDNEW"))
+    clients.renew_credentials()
     list_parts(clients.calls)
 
 
 def test_a_profile_that_never_served_is_not_permitted(clients: Clients, profile: Path) -> None:
     assert type(failure(clients)) is NotPermitted
-    profile.write_text("[default]\naws_access_key_id = AKID\n")
-    assert type(failure(clients)) is NotPermitted
+    for content in ("[default]\naws_access_key_id = AKID\n", keys("AKID\n  OVER")):
+        profile.write_text(content)
+        clients.renew_credentials()
+        assert type(failure(clients)) is NotPermitted
+
+
+def test_a_credential_over_two_lines_is_told_so_and_no_call_is_made_with_it(
+    clients: Clients, vault: TinyServer, profile: Path
+) -> None:
+    profile.write_text(keys("AKID") + "aws_session_token = half a\n  token\n")
+    assert failure(clients).message == "a credential holds a line break"
+    assert vault.asked == []
+
+
+# -- a chain that hangs
+
+
+class Hangs:
+    """What loads credentials, or refreshes them, and hangs in the first so many calls."""
+
+    def __init__(self, times: int) -> None:
+        self.calls = 0
+        self.times = times
+        self.in_vain = False
+        self.goes_on = threading.Event()
+
+    def load(self) -> Credentials:
+        self.calls += 1
+        if self.calls <= self.times:
+            self.in_vain = not self.goes_on.wait(10)
+        return Credentials("AKID", SECRET)
+
+    def refresh(self) -> dict[str, str]:
+        self.load()
+        late = datetime.now(timezone.utc) + timedelta(hours=8)
+        return {
+            "access_key": "AKID",
+            "secret_key": SECRET,
+            "token": "token",
+            "expiry_time": late.isoformat(),
+        }
+
+
+@pytest.fixture
+def hangs() -> Iterator[Hangs]:
+    hangs = Hangs(times=1)
+    yield hangs
+    hangs.goes_on.set()
+
+
+NO_ANSWER = "nothing hands out credentials: no answer for 0.05 seconds"
+
+
+def test_a_chain_that_hangs_is_told_and_asked_anew_by_the_next_call(hangs: Hangs) -> None:
+    credentials = RenewableCredentials(hangs.load, limit_seconds=0.05)
+    with pytest.raises(CredentialsUnobtainable, match=NO_ANSWER):
+        credentials.get_frozen_credentials()
+    assert credentials.get_frozen_credentials().access_key == "AKID"
+    assert hangs.calls == 2
+
+
+def test_threads_that_need_credentials_wait_side_by_side_for_one_answer(hangs: Hangs) -> None:
+    credentials = RenewableCredentials(hangs.load, limit_seconds=60)
+    used: list[str] = []
+
+    def block() -> None:
+        used.append(credentials.get_frozen_credentials().access_key)
+
+    threads = [threading.Thread(target=block) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    credentials.renew()  # which waits for nobody
+    hangs.goes_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert used == ["AKID"] * 8
+    assert (hangs.calls, hangs.in_vain) == (1, False)
+
+
+def test_credentials_whose_refresh_hangs_are_told_and_loaded_anew_once_renewed(
+    hangs: Hangs,
+) -> None:
+    def load() -> Credentials:
+        return DeferredRefreshableCredentials(hangs.refresh, "a role")
+
+    credentials = RenewableCredentials(load, limit_seconds=0.05)
+    with pytest.raises(CredentialsUnobtainable, match=NO_ANSWER):
+        credentials.get_frozen_credentials()
+    credentials.renew()
+    assert credentials.get_frozen_credentials().access_key == "AKID"
+
+
+def test_a_helper_that_hangs_is_waited_for_as_long_as_the_waits_say(
+    vault: TinyServer, profile: Path, tmp_path: Path
+) -> None:
+    with hanging_helper(tmp_path) as hanging:
+        profile.write_text(hanging.profile)
+        address = replace(NOBODY, endpoint_url=vault.url)
+        clients = connect(address, connections=1, waits=Waits(credentials=0.05))
+        assert failure(clients).message == NO_ANSWER
+    assert vault.asked == []
 
 
 # -- a chain that gives none

@@ -26,7 +26,8 @@ def test_a_known_region_is_nothing_to_tell_of(region: str) -> None:
         ("eu-west-", "eu-west-1"),
         ("euwest-1", "eu-west-1"),
         ("eu-west-1a", "eu-west-1"),
-        ("EU-WEST-1", ""),
+        ("EU-WEST-1", "eu-west-1"),
+        ("EU-WEST-9", "eu-west-1"),
         ("eu-centrl-1", "eu-central-1"),
         ("us-gvo-west-1", "us-gov-west-1"),
         ("ap-northest-1", "ap-northeast-1"),
@@ -81,7 +82,7 @@ def test_a_region_that_may_be_new_is_tried() -> None:
         assert unknown.nearest.startswith("eu-west-")
 
 
-@pytest.mark.parametrize("region", ["eu-wst-1", "aws-global"])
+@pytest.mark.parametrize("region", ["eu-wst-1", "aws-global", "EU-WEST-1", "Ireland"])
 def test_a_mistyped_region_ends_before_any_call(region: str) -> None:
     with pytest.raises(RegionMistyped), clients_of(replace(SOMEBODY, region=region)):
         pass
