@@ -134,16 +134,18 @@ class TicksAfterFailure(Notes):
 def test_of_several_errors_the_first_is_why_the_run_ended(
     tmp_path: Path, make_file: Callable[..., Path]
 ) -> None:
-    failed = threading.Event()
+    arrived, failed = threading.Event(), threading.Event()
 
-    def refuse_later(handler: FaultyHandler, call: Call) -> None:
+    def refuse_first(handler: FaultyHandler, call: Call) -> None:
+        assert arrived.wait(30)
+        refuse(400, "InvalidParameterValueException")(handler, call)
+
+    def refuse_then(handler: FaultyHandler, call: Call) -> None:
+        arrived.set()
         assert failed.wait(30)
         refuse(400, "LimitExceededException")(handler, call)
 
-    faults = [
-        Fault(PART, refuse(400, "InvalidParameterValueException"), blocks=[0]),
-        Fault(PART, refuse_later, blocks=[1]),
-    ]
+    faults = [Fault(PART, refuse_first, blocks=[0]), Fault(PART, refuse_then, blocks=[1])]
     with RehearsalServer(tmp_path / "g", handler=faulty(*faults)) as server:
         server.store.create_vault(VAULT)
         watcher = TicksAfterFailure(failed.set)
@@ -158,18 +160,20 @@ def test_what_waits_for_a_slot_is_not_sent_once_another_block_could_not_be_compa
 ) -> None:
     monkeypatch.setattr("glacier_mpu.vault.line._LATELY_SECONDS", 60.0)  # on a busy machine, too
     monkeypatch.setattr("glacier_mpu.transfer.context.cores", lambda: 2)
-    real_digest, one_is_read, failed = FileSource.digest, threading.Event(), threading.Event()
+    real_digest, arrived, failed = FileSource.digest, threading.Event(), threading.Event()
 
     def digest(source: FileSource, block: Block, **rest: Any) -> Digest:
         if block.number == 0:
-            assert one_is_read.wait(30)
+            assert arrived.wait(30)
             raise SourceUnreadable("EIO")
-        result = real_digest(source, block, **rest)
-        one_is_read.set()
-        return result
+        return real_digest(source, block, **rest)
+
+    def wait_for_failure() -> None:
+        arrived.set()
+        assert failed.wait(30)
 
     source = make_file(4 * MIB)
-    hold = Fault(PART, do(lambda: failed.wait(30)), blocks=[1])
+    hold = Fault(PART, do(wait_for_failure), blocks=[1])
     with RehearsalServer(tmp_path / "g", handler=faulty(hold)) as server:
         server.store.create_vault(VAULT)
         first = carry_out(server, source, block_size=MIB, last=0, finish=False)
