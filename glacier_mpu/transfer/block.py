@@ -98,7 +98,8 @@ class _Reach:
         """Note that so many bytes were read; a negative number takes back what is read again."""
         self.position += size
         self.furthest = max(self.furthest, self.position)
-        self.moved_at = self._clock()
+        if size > 0:
+            self.moved_at = self._clock()
 
 
 def _read(task: BlockTask, context: Context, *, stop: Stop | None = None) -> Digest:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.body import BlockBody
@@ -138,6 +138,47 @@ def test_a_block_that_gets_further_each_time_its_file_fails_is_not_given_up_and_
         task = BlockTask(source, "x", BLOCK_1)
         assert upload_block(task, replace(context, reads=reads, vault=vault)).proven
     assert notes.bytes["sent"] == MIB
+
+
+class HangingVault:
+    """Takes a byte of a block, in each try the same, and then its file hangs before it fails."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.tries = 0
+
+    def send_block(self, upload_id: str, block: Block, *, digest: Digest, body: BlockBody) -> None:
+        body.read(1)
+        self.hang()
+
+    def hang(self) -> None:
+        self.tries += 1
+        assert self.tries < 100
+        self._clock.passes(100)
+        raise SourceUnreadable("ETIMEDOUT")
+
+
+@pytest.mark.parametrize("where", ["hashed", "sent"])
+def test_the_time_in_which_a_file_hangs_before_it_fails_counts_until_it_is_given_up(
+    server: RehearsalServer, source: FileSource, before_reading: BeforeReading, where: str
+) -> None:
+    stop = NoWait()
+    line = Line(give_up_seconds=900, stop=stop, hear=ignore, clock=stop.clock)
+    vault: Any = HangingVault(stop.clock)
+
+    def read_a_byte_and_hang(_: int, on_read: Callable[[int], None]) -> None:
+        on_read(1)
+        vault.hang()
+
+    if where == "hashed":
+        before_reading(read_a_byte_and_hang)
+    with context_of(server, source, Notes()) as context:
+        reads = replace(context.reads, line=line, stop=stop, give_up_seconds=900)
+        with pytest.raises(SourceLost):
+            upload_block(
+                BlockTask(source, "x", BLOCK_1), replace(context, reads=reads, vault=vault)
+            )
+    assert vault.tries == 9
 
 
 def test_why_a_block_was_not_sent_is_told_though_its_file_fails_then(
