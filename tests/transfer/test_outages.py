@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.request import Status
 from glacier_mpu.vault.errors import VaultError
+from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes, carry_out
 from tests.support.faults import (
     FOREVER,
@@ -187,3 +189,22 @@ def test_what_waits_for_a_slot_is_not_sent_once_another_block_could_not_be_compa
     ]
     assert watcher.sent == [1]
     assert outcome.missing == [2, 3]
+
+
+def test_a_file_that_cannot_be_looked_at_before_completion_is_looked_at_again(
+    server: RehearsalServer, make_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_check, looks = FileSource.check_unchanged, itertools.count()
+
+    def check(source: FileSource) -> None:
+        if next(looks) == 2:  # after one for each block
+            raise SourceUnreadable("gone")
+        real_check(source)
+
+    monkeypatch.setattr(FileSource, "check_unchanged", check)
+    notes = Notes()
+    outcome = carry_out(
+        server, make_file(2 * MIB), watcher=notes, waits=Waits(longest=0), block_size=MIB
+    )
+    assert outcome.status is Status.COMPLETED
+    assert [retry.call for retry in notes.of(Retry)] == ["read_file"]
