@@ -14,12 +14,14 @@ from glacier_mpu.errors import SourceUnreadable
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import Call
 from glacier_mpu.source.blocks import MIB, Block
-from glacier_mpu.source.file import FileSource
+from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest
-from glacier_mpu.stop import Waits
+from glacier_mpu.stop import Stop, Waits
+from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
-from glacier_mpu.transfer.request import Status
+from glacier_mpu.transfer.request import Request, Status
 from glacier_mpu.vault.errors import VaultError
+from glacier_mpu.vault.line import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes, carry_out
 from tests.support.faults import (
@@ -33,7 +35,7 @@ from tests.support.faults import (
     faulty,
     refuse,
 )
-from tests.support.scripts import VAULT
+from tests.support.scripts import VAULT, address_of
 
 PART = "UploadMultipartPart"
 
@@ -208,3 +210,39 @@ def test_a_file_that_cannot_be_looked_at_before_completion_is_looked_at_again(
     )
     assert outcome.status is Status.COMPLETED
     assert [retry.call for retry in notes.of(Retry)] == ["read_file"]
+
+
+class Moves:
+    """What a call moves."""
+
+    furthest = 0
+    moved_at = float("-inf")
+
+
+@pytest.mark.parametrize("way", ["to the service", "to the file"])
+def test_an_outage_that_ends_by_bytes_alone_is_told_by_a_look(
+    server: RehearsalServer, make_file: Callable[..., Path], way: str
+) -> None:
+    notes, moves = Notes(), Moves()
+    request = Request(source=inspect(str(make_file(MIB))), description="")
+    with opened_context(
+        request, address_of(server), watcher=notes, stop=Stop(), waits=Waits()
+    ) as context:
+        line = context.vault._retries.line if way == "to the service" else context.reads.line
+        with line.using(moves, longest_silence=150) as use:
+            line.failed(use, SourceUnreadable("EIO"))
+            context.look()
+            assert [type(event) for event in notes.events] == [Outage]
+            moves.furthest, moves.moved_at = 1, float("inf")
+            context.look()
+            assert [type(event) for event in notes.events] == [Outage, OutageOver]
+
+
+def test_all_along_a_run_it_is_looked_whether_an_outage_is_over(
+    server: RehearsalServer, make_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Notes()
+    seen: list[list[int]] = []
+    monkeypatch.setattr(Context, "look", lambda _: seen.append(notes.sent))
+    carry_out(server, make_file(3 * MIB), watcher=notes, block_size=MIB)
+    assert any(seen)  # while blocks are sent, too
