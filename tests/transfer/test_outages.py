@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceUnreadable
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import Call
 from glacier_mpu.source.blocks import MIB, Block
@@ -19,8 +19,9 @@ from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
+from glacier_mpu.transfer.pacing import Tuner
 from glacier_mpu.transfer.request import Request, Status
-from glacier_mpu.vault.errors import VaultError
+from glacier_mpu.vault.errors import Throttled, TimedOut, Unreachable, VaultError
 from glacier_mpu.vault.line import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes, carry_out
@@ -246,3 +247,30 @@ def test_all_along_a_run_it_is_looked_whether_an_outage_is_over(
     monkeypatch.setattr(Context, "look", lambda _: seen.append(notes.sent))
     carry_out(server, make_file(3 * MIB), watcher=notes, block_size=MIB)
     assert any(seen)  # while blocks are sent, too
+
+
+@pytest.mark.parametrize(
+    ("error", "slows"),
+    [
+        (Throttled("fewer"), True),
+        (TimedOut("stalled"), True),
+        (Unreachable("refused"), False),
+        (SourceUnreadable("EIO"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, UploadError) else "",
+)
+def test_threads_auto_slows_down_at_what_was_too_much_and_at_nothing_else(
+    server: RehearsalServer,
+    make_file: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    error: UploadError,
+    slows: bool,
+) -> None:
+    slowed: list[Tuner] = []
+    monkeypatch.setattr(Tuner, "slow_down", slowed.append)
+    request = Request(source=inspect(str(make_file(5))), description="", slots=None)
+    with opened_context(
+        request, address_of(server), watcher=Notes(), stop=Stop(), waits=Waits()
+    ) as context:
+        context.vault._retries.on_retry(Retry("send_block", error, 1.0))
+    assert len(slowed) == slows
