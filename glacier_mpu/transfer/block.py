@@ -99,10 +99,14 @@ class _Reach:
         self._clock = clock
 
     def moved(self, size: int) -> None:
-        """Note that so many bytes were read; a negative number takes back what is read again."""
+        """Note that so many bytes were read.
+
+        A negative number takes back what is read again, and is no move: it comes after a failure.
+        """
         self.position += size
         self.furthest = max(self.furthest, self.position)
-        self.moved_at = self._clock()
+        if size > 0:
+            self.moved_at = self._clock()
 
 
 def _read(task: BlockTask, context: Context, *, stop: Stop | None = None) -> Digest:

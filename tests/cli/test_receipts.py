@@ -48,6 +48,15 @@ def test_a_receipt_tells_all_that_finds_an_archive_again(
     assert list(receipt)[: len(members)] == members
 
 
+def test_a_receipt_is_on_disk_once_it_is_appended(
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipts, synced = tmp_path / "receipts.jsonl", []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(receipts.read_bytes()))
+    Receipts(str(receipts), source_path=str(make_file(5))).append({"archiveId": "an-id"})
+    assert synced == [b'{"archiveId": "an-id"}\n']
+
+
 def test_receipts_of_many_processes_at_once_are_all_whole(tmp_path: Path) -> None:
     receipts = tmp_path / "receipts.jsonl"
     code = (

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
+from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Stopped, Waits
@@ -20,11 +21,12 @@ from glacier_mpu.transfer.block import BlockTask, upload_block
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.vault.answers import StoredPart
+from glacier_mpu.vault.errors import Refused
 from glacier_mpu.vault.line import Line
 from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes
 from tests.support.faults import FOREVER, Act, Fault, echo_another_hash, faulty, refuse
-from tests.support.kit import NoWait, ignore
+from tests.support.kit import Clock, NoWait, ignore
 from tests.support.scripts import VAULT, address_of
 
 MakeFile = Callable[..., Path]
@@ -109,6 +111,89 @@ def test_a_block_of_which_ever_more_can_be_read_is_not_given_up(
         reads = replace(context.reads, line=line, stop=stop, give_up_seconds=900)
         task = BlockTask(source, "x", BLOCK_1, stored=STORED)
         assert not upload_block(task, replace(context, reads=reads)).proven
+
+
+class SlowVault:
+    """Takes a byte more of a block in each try, for hours, and then ends as it is told."""
+
+    def __init__(self, clock: Clock, *ends: UploadError) -> None:
+        self._clock = clock
+        self._ends = list(ends)
+
+    def send_block(self, upload_id: str, block: Block, *, digest: Digest, body: BlockBody) -> None:
+        body.read(MIB - len(self._ends))
+        self._clock.passes(1000)
+        if self._ends:
+            raise self._ends.pop()
+
+
+def test_a_block_that_gets_further_each_time_its_file_fails_is_not_given_up_and_counts_once(
+    server: RehearsalServer, source: FileSource
+) -> None:
+    stop, notes = NoWait(), Notes()
+    line = Line(give_up_seconds=900, stop=stop, hear=ignore, clock=stop.clock)
+    vault: Any = SlowVault(stop.clock, *[SourceUnreadable("EIO")] * 50)
+    with context_of(server, source, notes) as context:
+        reads = replace(context.reads, line=line, stop=stop, give_up_seconds=900)
+        task = BlockTask(source, "x", BLOCK_1)
+        assert upload_block(task, replace(context, reads=reads, vault=vault)).proven
+    assert notes.bytes["sent"] == MIB
+
+
+class HangingVault:
+    """Takes a byte of a block, in each try the same, and then its file hangs before it fails."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.tries = 0
+
+    def send_block(self, upload_id: str, block: Block, *, digest: Digest, body: BlockBody) -> None:
+        body.read(1)
+        self.hang()
+
+    def hang(self) -> None:
+        self.tries += 1
+        assert self.tries < 100
+        self._clock.passes(100)
+        raise SourceUnreadable("ETIMEDOUT")
+
+
+@pytest.mark.parametrize("where", ["hashed", "hashed, from the first byte on", "sent"])
+def test_the_time_in_which_a_file_hangs_before_it_fails_counts_until_it_is_given_up(
+    server: RehearsalServer, source: FileSource, before_reading: BeforeReading, where: str
+) -> None:
+    stop = NoWait()
+    line = Line(give_up_seconds=900, stop=stop, hear=ignore, clock=stop.clock)
+    vault: Any = HangingVault(stop.clock)
+
+    def read_a_byte_and_hang(_: int, on_read: Callable[[int], None]) -> None:
+        if where == "hashed":
+            on_read(1)
+        vault.hang()
+
+    if where != "sent":
+        before_reading(read_a_byte_and_hang)
+    with context_of(server, source, Notes()) as context:
+        reads = replace(context.reads, line=line, stop=stop, give_up_seconds=900)
+        with pytest.raises(SourceLost):
+            upload_block(
+                BlockTask(source, "x", BLOCK_1), replace(context, reads=reads, vault=vault)
+            )
+    assert vault.tries == 9
+
+
+def test_why_a_block_was_not_sent_is_told_though_its_file_fails_then(
+    server: RehearsalServer, source: FileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault: Any = SlowVault(Clock(), Refused("no"))
+
+    def seek(*_: object) -> int:
+        raise SourceUnreadable("EIO")
+
+    with context_of(server, source, Notes()) as context:
+        monkeypatch.setattr(BlockBody, "seek", seek)
+        with pytest.raises(Refused):
+            upload_block(BlockTask(source, "x", BLOCK_1), replace(context, vault=vault))
 
 
 def test_a_file_that_cannot_be_looked_at_after_a_block_was_compared_is_told_with_the_block(

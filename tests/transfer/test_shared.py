@@ -307,6 +307,7 @@ NOBODY_TO_ASK = {
     "a dead line": faults.cut_before_reading,
     "no answer": faults.never_answer,
     "refused credentials": faults.refuse(403, "ExpiredTokenException"),
+    "a policy that denies": faults.refuse(403, "AccessDeniedException"),
 }
 
 
