@@ -33,10 +33,10 @@ def check_the_rest(
     Raises BlocksMissing, before the file is read where it must come to that. Before and after
     comparing, which may take hours, they are listed anew: others may have stored them meanwhile.
     """
-    rest = blocks.unproven()
-    if not rest:
+    if not blocks.unproven():
         return
     _list_anew(blocks, list_parts)
+    rest = blocks.unproven()
     compare_known(rest)
     _refuse_if_lacking(blocks, blocks.unsent())
     sender.run(rest, may_send=False, tick=tick)
@@ -97,7 +97,10 @@ def _take_note(blocks: Blocks, stored: Mapping[int, StoredPart]) -> None:
     for number, part in stored.items():
         block, digest = blocks.plan.block(number), blocks.known.get(number)
         if isinstance(digest, Remembered):
-            digest = None  # it is compared by itself, and proves no difference
+            # What the ledger knows proves no difference; but what was proven by it is so no more.
+            if part.tree_hash != digest.tree:
+                blocks.proven.discard(number)
+            digest = None
         if part.size != block.size or (digest is not None and part.tree_hash != digest.tree):
             blocks.proven.discard(number)
             blocks.differing.add(number)
