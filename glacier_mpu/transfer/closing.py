@@ -70,10 +70,13 @@ def refuse_if_replaced(blocks: Blocks, asked: Collection[int]) -> None:
 def list_would_be_answered(blocks: Blocks, error: UploadError | None) -> bool:
     """Tell whether a list is worth asking for after blocks failed, or the file could not be read.
 
-    Not after a dead line or refused credentials. (After a stop, no call is made.)
+    Not after a dead line or refused credentials, for which a list would be retried as long again.
+    (After a stop, no call is made.)
     """
     if isinstance(error, SourceLost):
         return True
+    if isinstance(error, VaultError) and error.every_block_alike:
+        return False
     return bool(blocks.failed) and all(map(_service_answers, blocks.failed.values()))
 
 
