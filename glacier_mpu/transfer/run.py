@@ -95,10 +95,10 @@ class Run:
             self.aside.shutdown(wait=False, cancel_futures=True)
 
     def _steps(self) -> Outcome:
-        request, stop, hear = self.request, self.context.stop, self.watcher.hear
+        request, reads, hear = self.request, self.context.reads, self.watcher.hear
         ledger = self.ledger
         opened = self._aside(
-            lambda: open_upload(request, self.vault, ledger=ledger, stop=stop, hear=hear)
+            lambda: open_upload(request, self.vault, ledger=ledger, reads=reads, hear=hear)
         )
         blocks = self._into(opened)
         path = request.source.path
