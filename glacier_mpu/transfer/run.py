@@ -258,6 +258,7 @@ class Run:
             missing=blocks.unsent() if blocks else (),
             unproven=blocks.unproven() if blocks else (),
             error=error,
+            may_have_begun=blocks is None and self.vault.initiation.may_have_begun,
             bytes_skipped=blocks.bytes_skipped if blocks else 0,
             expires=last_activity + _KEPT_WITHOUT_ACTIVITY if last_activity else None,
         )

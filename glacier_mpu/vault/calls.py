@@ -25,7 +25,7 @@ from glacier_mpu.vault.answers import (
     read_upload_id,
 )
 from glacier_mpu.vault.client import Address, call_once, connect
-from glacier_mpu.vault.completion import Completion, raise_unless_open
+from glacier_mpu.vault.completion import Completion, Initiation, raise_unless_open
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
     CredentialsExpired,
@@ -68,6 +68,7 @@ class Vault:
         self._address = address
         self._waits = waits
         self._retries = Retries.of(VaultError, waits=waits, stop=stop, hear=hear)
+        self.initiation = Initiation()
         self._accepted = False
         self._clients = connect(address, connections=connections, waits=waits)
         self._client, self._patient_client = self._clients.calls, self._clients.patient
@@ -98,11 +99,10 @@ class Vault:
     def initiate(self, *, description: str, block_size: int) -> str:
         """Begin an upload and return its id.
 
-        A lost answer may have left an empty upload behind; that one is used then, instead of a
-        second.
+        A lost answer may have left an empty upload behind, which is used then. `initiation` tells.
         """
         since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
-        tries = Tries()
+        self.initiation = tries = Initiation()
 
         def attempt() -> str:
             with tries.another():

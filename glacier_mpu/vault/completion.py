@@ -1,4 +1,4 @@
-"""What is known of a completion while it is tried: whether there may be an archive by now."""
+"""What is known of a call while it is tried: whether there may be an upload, or an archive."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultError,
 )
+from glacier_mpu.vault.retry import Tries
+
+
+class Initiation(Tries):
+    """The tries of one initiation. Another thread may look on.
+
+    on_its_way  a try has begun, and has not failed
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_its_way = False
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether there may be an upload, or is going to be."""
+        return self.on_its_way or self.may_have_executed
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """Note how one try ends. One that succeeds counts as on its way: see Completion."""
+        self.on_its_way = True
+        try:
+            with super().another():
+                yield
+        except VaultError:
+            self.on_its_way = False  # last, so that there is no moment between the two
+            raise
 
 
 class Completion:

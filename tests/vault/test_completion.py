@@ -1,4 +1,4 @@
-"""A completion without an archive to show: what is known of it, and what only a list can tell."""
+"""A call without an answer to show: what is known of it, and what only a list can tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.vault import client
 from glacier_mpu.vault.answers import Archive
-from glacier_mpu.vault.completion import Completion
+from glacier_mpu.vault.completion import Completion, Initiation
 from glacier_mpu.vault.errors import (
     CompletionUnknown,
     ConnectionLost,
@@ -82,6 +82,30 @@ def test_what_one_try_left_open_no_later_one_settles() -> None:
 def test_a_try_that_was_refused_executed_nothing() -> None:
     assert not after(NOT_SENT, DENIED, NO_UPLOAD).may_have_executed
     assert after(ANSWERED, DENIED).may_have_executed
+
+
+def begun_after(*ends: BaseException | None) -> bool:
+    """Tell whether there may be an upload after an initiation whose tries ended so."""
+    initiation = Initiation()
+    for end in ends:
+        with suppress(BaseException), initiation.another():
+            if end is not None:
+                raise end
+    return initiation.may_have_begun
+
+
+def test_an_upload_may_have_begun_while_a_try_is_on_its_way_or_once_one_may_have_executed() -> None:
+    initiation = Initiation()
+    with initiation.another():
+        assert initiation.may_have_begun
+    assert begun_after(NOT_SENT, None)
+    assert begun_after(LOST, NOT_SENT)
+    assert begun_after(ANSWERED, DENIED)
+
+
+def test_no_upload_began_by_tries_that_never_arrived_or_were_refused() -> None:
+    assert not begun_after()
+    assert not begun_after(NOT_SENT, DENIED, Throttled("", status=400))
 
 
 # -- what the vault makes of it
