@@ -92,7 +92,8 @@ def raise_unless_open(
 
     `error` is the one that ended the completion. The service may go on listing an upload until its
     completion is done, so a list says nothing about a try that had no answer. Where nobody answers
-    any more, no list is asked for.
+    any more, no list is asked for. Where the service answers all tries and the list by a 5xx, it is
+    out of order, and the upload counts as open.
     """
     unknown = partial(CompletionUnknown, sent=False, gone=False)
     if isinstance(error, ConnectionLost):
@@ -100,6 +101,8 @@ def raise_unless_open(
     try:
         listed = any(upload.upload_id == upload_id for upload in list_uploads())
     except VaultError as no_list:
+        if not tries.unanswered and no_list.status >= 500:
+            return
         raise unknown(
             f"{error.message}; and the open uploads cannot be listed: {no_list.message}"
         ) from error

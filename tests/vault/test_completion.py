@@ -14,6 +14,7 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.vault import client
 from glacier_mpu.vault.answers import Archive
+from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.completion import Completion, Initiation
 from glacier_mpu.vault.errors import (
     CompletionUnknown,
@@ -195,6 +196,57 @@ def test_an_upload_that_is_listed_after_errors_is_open(
     with (
         completed_by(monkeypatch, server, ANSWERED, ANSWERED, given_up=given_up) as complete,
         pytest.raises(type(given_up), match="HTTP 503"),
+    ):
+        complete(upload_id)
+
+
+@contextmanager
+def unlisted(monkeypatch: pytest.MonkeyPatch, error: VaultError) -> Iterator[None]:
+    """Let every list of open uploads end in this error."""
+
+    def no_list(_: Vault) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vault, "list_uploads", no_list)
+        yield
+
+
+def test_where_the_service_answers_the_completion_and_the_list_by_errors_the_upload_is_open(
+    monkeypatch: pytest.MonkeyPatch, server: RehearsalServer
+) -> None:
+    """Cron may try again the next night."""
+    upload_id = begun(server)
+    down = ServiceDown("HTTP 503", status=503)
+    with (
+        unlisted(monkeypatch, down),
+        completed_by(monkeypatch, server, ANSWERED, NOT_SENT, ANSWERED, given_up=down) as complete,
+        pytest.raises(ServiceDown),
+    ):
+        complete(upload_id)
+
+
+@pytest.mark.parametrize(
+    ("tries", "no_list"),
+    [
+        ((ANSWERED, LATE), ServiceDown("HTTP 503", status=503)),
+        ((ANSWERED, NO_UPLOAD), ServiceDown("HTTP 503", status=503)),
+        ((ANSWERED,), ConnectionLost("no route")),
+        ((ANSWERED,), DENIED),
+    ],
+    ids=["a try without an answer", "no such upload", "a line that is dead then", "no permission"],
+)
+def test_without_a_list_nothing_is_known_unless_all_was_answered_by_errors(
+    monkeypatch: pytest.MonkeyPatch,
+    server: RehearsalServer,
+    tries: tuple[VaultError, ...],
+    no_list: VaultError,
+) -> None:
+    upload_id = begun(server)
+    with (
+        unlisted(monkeypatch, no_list),
+        completed_by(monkeypatch, server, *tries, given_up=tries[-1]) as complete,
+        pytest.raises(CompletionUnknown, match="cannot be listed"),
     ):
         complete(upload_id)
 
