@@ -151,8 +151,6 @@ def as_receipt(
 def ending_lines(outcome: Outcome, options: Options, *, interrupted: bool) -> list[str]:
     """Return the lines that tell a person how it ended, the command that resumes it last."""
     lines = ["interrupted"] if interrupted else []
-    if interrupted and not outcome.upload_id:
-        lines.append("an upload may have been started all the same; --resume would find it")
     if outcome.error is not None:
         lines += error_lines(outcome.error)
     if outcome.failed:
@@ -199,7 +197,11 @@ def _stored(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
-    line = f"{_stays_open(outcome)}to resume it:" if outcome.upload_id else "to try again:"
+    if outcome.upload_id:
+        line = f"{_stays_open(outcome)}to resume it:"
+    else:
+        maybe = "an upload may have been started; " if outcome.may_have_begun else ""
+        line = f"{maybe}to try again:"
     return [line, next_command(outcome, options)]
 
 
@@ -222,7 +224,13 @@ def _aborted(outcome: Outcome, options: Options) -> list[str]:
 
 
 def _failed(outcome: Outcome, options: Options) -> list[str]:
+    """Say whether there may be an upload, and when the same command helps, if ever."""
     once = run_again_once(outcome.error)
+    if outcome.may_have_begun:
+        when = f"once {once}, " if once else ""
+        return [f"an upload may have been started; {when}--resume finds it, or starts one"]
+    if outcome.error is None:  # it was interrupted
+        return ["no upload was started"]
     return [f"no upload was started; run this again once {once}"] if once else []
 
 

@@ -33,10 +33,10 @@ def check_the_rest(
     Raises BlocksMissing, before the file is read where it must come to that. Before and after
     comparing, which may take hours, they are listed anew: others may have stored them meanwhile.
     """
-    rest = blocks.unproven()
-    if not rest:
+    if not blocks.unproven():
         return
     _list_anew(blocks, list_parts)
+    rest = blocks.unproven()
     compare_known(rest)
     _refuse_if_lacking(blocks, blocks.unsent())
     sender.run(rest, may_send=False, tick=tick)
@@ -70,10 +70,13 @@ def refuse_if_replaced(blocks: Blocks, asked: Collection[int]) -> None:
 def list_would_be_answered(blocks: Blocks, error: UploadError | None) -> bool:
     """Tell whether a list is worth asking for after blocks failed, or the file could not be read.
 
-    Not after a dead line or refused credentials. (After a stop, no call is made.)
+    Not after a dead line or refused credentials, for which a list would be retried as long again.
+    (After a stop, no call is made.)
     """
     if isinstance(error, SourceLost):
         return True
+    if isinstance(error, VaultError) and error.every_block_alike:
+        return False
     return bool(blocks.failed) and all(map(_service_answers, blocks.failed.values()))
 
 
@@ -97,7 +100,10 @@ def _take_note(blocks: Blocks, stored: Mapping[int, StoredPart]) -> None:
     for number, part in stored.items():
         block, digest = blocks.plan.block(number), blocks.known.get(number)
         if isinstance(digest, Remembered):
-            digest = None  # it is compared by itself, and proves no difference
+            # What the ledger knows proves no difference; but what was proven by it is so no more.
+            if part.tree_hash != digest.tree:
+                blocks.proven.discard(number)
+            digest = None
         if part.size != block.size or (digest is not None and part.tree_hash != digest.tree):
             blocks.proven.discard(number)
             blocks.differing.add(number)

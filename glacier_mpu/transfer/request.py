@@ -124,4 +124,5 @@ class Outcome:
     bytes_sent: int = 0
     bytes_skipped: int = 0
     retries: int = 0
+    may_have_begun: bool = False
     expires: datetime | None = None

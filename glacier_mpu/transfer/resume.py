@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from glacier_mpu.errors import (
     BadInput,
@@ -18,7 +19,6 @@ from glacier_mpu.source.file import FileSource
 from glacier_mpu.source.filelock import lock
 from glacier_mpu.source.ledger import Ledger
 from glacier_mpu.source.treehash import Digest
-from glacier_mpu.stop import Stop
 from glacier_mpu.transfer.events import (
     BlockSizeRaised,
     CandidateRejected,
@@ -33,6 +33,7 @@ from glacier_mpu.vault.errors import (
     CompletionUnknown,
     UploadNotFound,
 )
+from glacier_mpu.vault.retry import Retries
 
 # Read from the file for each of several uploads of its description, to choose among them.
 SAMPLED_BLOCKS = 8
@@ -60,20 +61,21 @@ class Opened:
 
 
 def open_upload(
-    request: Request, vault: Vault, *, ledger: Ledger, stop: Stop, hear: Hear
+    request: Request, vault: Vault, *, ledger: Ledger, reads: Retries, hear: Hear
 ) -> Opened:
     """Find the upload to resume, or begin one; may take as long as its calls are retried.
 
-    Raises BadInput if the open upload does not fit the request, Stopped, and the errors of the
-    vault and of the source.
+    `reads` repeats what fails because the file cannot be read for a while, and has the stop that
+    ends all. Raises BadInput if the open upload does not fit the request, Stopped, and the errors
+    of the vault and of the source.
     """
-    sample = _Sample(request.source, ledger, stop)
+    sample = _Sample(request.source, ledger, reads)
     if request.upload_id is not None:
         opened = _resumed(vault.list_parts(request.upload_id), request)
     elif not request.resume:
         opened = _begun(request, vault, hear)
     else:
-        with _no_other_run(request.source, stop):
+        with _no_other_run(request.source, reads):
             found = _find(request, vault, sample, hear)
             opened = _begun(request, vault, hear) if found is None else found
     read = sample.read_of(opened.plan)
@@ -200,11 +202,11 @@ class _Sample:
     at_rest  the hashes of those that were read may be kept for later runs
     """
 
-    def __init__(self, source: FileSource, ledger: Ledger, stop: Stop) -> None:
+    def __init__(self, source: FileSource, ledger: Ledger, reads: Retries) -> None:
         self.at_rest = source.is_at_rest()
         self._source = source
         self._ledger = ledger
-        self._stop = stop
+        self._reads = reads
         self._digests: dict[tuple[int, int], Digest] = {}
 
     def compare(self, listing: Listing, plan: Plan, *, enough: int) -> _Candidate:
@@ -235,8 +237,10 @@ class _Sample:
             return remembered
         place = block.offset, block.size
         if place not in self._digests:
-            digest = self._source.digest(block, stop=self._stop, on_read=lambda _: None)
-            self._digests[place] = digest
+            read = partial(
+                self._source.digest, block, stop=self._reads.stop, on_read=lambda _: None
+            )
+            self._digests[place] = self._reads.call("read_block", read, block=number)
         return self._digests[place]
 
 
@@ -254,16 +258,16 @@ def _spread(numbers: list[int], plan: Plan) -> list[int]:
 
 
 @contextmanager
-def _no_other_run(source: FileSource, stop: Stop) -> Iterator[None]:
+def _no_other_run(source: FileSource, reads: Retries) -> Iterator[None]:
     """Let no other run of this user on this machine look for the file's upload at the same time.
 
     Both would find none and begin one; so the second finds what the first has begun. Raises
-    SourceChanged.
+    SourceChanged, and SourceUnreadable once that was retried for long enough.
     """
-    source.check_unchanged()
+    reads.call("read_file", source.check_unchanged)
     with lock_file(source.path) as file:
         for _ in range(_LOCK_TRIES):  # not for ever: a shared folder may keep a dead machine's lock
             if file is None or lock(file):
                 break
-            stop.wait(_SECONDS_BETWEEN_TRIES)
+            reads.stop.wait(_SECONDS_BETWEEN_TRIES)
         yield

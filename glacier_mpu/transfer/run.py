@@ -95,10 +95,10 @@ class Run:
             self.aside.shutdown(wait=False, cancel_futures=True)
 
     def _steps(self) -> Outcome:
-        request, stop, hear = self.request, self.context.stop, self.watcher.hear
+        request, reads, hear = self.request, self.context.reads, self.watcher.hear
         ledger = self.ledger
         opened = self._aside(
-            lambda: open_upload(request, self.vault, ledger=ledger, stop=stop, hear=hear)
+            lambda: open_upload(request, self.vault, ledger=ledger, reads=reads, hear=hear)
         )
         blocks = self._into(opened)
         path = request.source.path
@@ -258,6 +258,7 @@ class Run:
             missing=blocks.unsent() if blocks else (),
             unproven=blocks.unproven() if blocks else (),
             error=error,
+            may_have_begun=blocks is None and self.vault.initiation.may_have_begun,
             bytes_skipped=blocks.bytes_skipped if blocks else 0,
             expires=last_activity + _KEPT_WITHOUT_ACTIVITY if last_activity else None,
         )

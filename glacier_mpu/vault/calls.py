@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
 
 from glacier_mpu.source.blocks import Block
 from glacier_mpu.source.body import BlockBody
@@ -24,16 +22,13 @@ from glacier_mpu.vault.answers import (
     read_upload,
     read_upload_id,
 )
-from glacier_mpu.vault.client import Address, call_once, connect
-from glacier_mpu.vault.completion import Completion, raise_unless_open
+from glacier_mpu.vault.caller import Caller
+from glacier_mpu.vault.client import Address, connect
+from glacier_mpu.vault.completion import Completion, Initiation, raise_unless_open
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,
-    CredentialsExpired,
-    CredentialsRejected,
     HashMismatch,
     Refused,
-    SignatureRefused,
-    TransientError,
     UploadNotFound,
     VaultError,
 )
@@ -41,10 +36,6 @@ from glacier_mpu.vault.refusals import CLOCKS_DIFFER_SECONDS
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retries, Tries, Trouble
 
-T = TypeVar("T")
-
-# 10,000 blocks are 200 pages; of open uploads there may be more.
-_MOST_PAGES = 2000
 # Where the two clocks differ by more, signatures are refused: the service's times are this exact.
 _CLOCK_TOLERANCE = timedelta(seconds=CLOCKS_DIFFER_SECONDS)
 
@@ -66,13 +57,13 @@ class Vault:
         hear: Callable[[Trouble], None],
         waits: Waits,
     ) -> None:
-        self._address = address
         self._waits = waits
         self._retries = Retries.of(
             VaultError, waits=waits, stop=stop, hear=hear, one_at_a_time=True
         )
-        self._accepted = False
+        self.initiation = Initiation()
         self._clients = connect(address, connections=connections, waits=waits)
+        self._caller = Caller(address, clients=self._clients, retries=self._retries)
         self._client, self._patient_client = self._clients.calls, self._clients.patient
 
     @property
@@ -101,11 +92,10 @@ class Vault:
     def initiate(self, *, description: str, block_size: int) -> str:
         """Begin an upload and return its id.
 
-        A lost answer may have left an empty upload behind; that one is used then, instead of a
-        second.
+        A lost answer may have left an empty upload behind, which is used then. `initiation` tells.
         """
         since = datetime.now(timezone.utc) - _CLOCK_TOLERANCE
-        tries = Tries()
+        self.initiation = tries = Initiation()
 
         def attempt() -> str:
             with tries.another():
@@ -113,7 +103,7 @@ class Vault:
                     left_behind := self._empty_upload(description, block_size, since)
                 ):
                     return left_behind
-                answer = self._once(
+                answer = self._caller.once(
                     self._client.initiate_multipart_upload,
                     wants=("uploadId", "location"),
                     archiveDescription=description,
@@ -129,7 +119,7 @@ class Vault:
 
         def attempt() -> None:
             body.seek(0)
-            answer = self._once(
+            answer = self._caller.once(
                 self._client.upload_multipart_part,
                 wants=("checksum",),
                 uploadId=upload_id,
@@ -154,14 +144,14 @@ class Vault:
     def _answers_about(self, upload_id: str) -> bool:
         """Ask something small, once: whether a block alone fails, or nothing gets through."""
         try:
-            self._once(self._client.list_parts, uploadId=upload_id, limit="1")
+            self._caller.once(self._client.list_parts, uploadId=upload_id, limit="1")
         except VaultError:
             return False
         return True
 
     def list_parts(self, upload_id: str) -> Listing:
         """Return the upload and all its stored parts, 50 a call. Raises UploadNotFound."""
-        pages = self._pages(
+        pages = self._caller.pages(
             "list_parts",
             self._client.list_parts,
             lambda page: (read_upload(page), list(map(read_part, page["Parts"]))),
@@ -175,7 +165,7 @@ class Vault:
 
     def list_uploads(self) -> list[OpenUpload]:
         """Return the vault's open uploads, in no particular order."""
-        pages = self._pages(
+        pages = self._caller.pages(
             "list_uploads",
             self._client.list_multipart_uploads,
             lambda page: [read_upload(item) for item in page["UploadsList"]],
@@ -197,7 +187,7 @@ class Vault:
 
         def attempt() -> Archive:
             with tries.another():
-                answer = self._once(
+                answer = self._caller.once(
                     self._patient_client.complete_multipart_upload,
                     wants=("archiveId", "location"),
                     uploadId=upload_id,
@@ -235,72 +225,13 @@ class Vault:
 
         def attempt() -> None:
             with tries.another():
-                self._once(self._client.abort_multipart_upload, uploadId=upload_id)
+                self._caller.once(self._client.abort_multipart_upload, uploadId=upload_id)
 
         try:
             self._retries.call("abort", attempt)
         except UploadNotFound:
             if not tries.may_have_executed:
                 raise
-
-    def _once(
-        self, method: Callable[..., Any], *, wants: tuple[str, ...] = (), **parameters: Any
-    ) -> Mapping[str, Any]:
-        """Make one call, once. After a refusal of the credentials, the next call has them anew.
-
-        Raises CredentialsRejected for keys that were accepted before.
-        """
-        try:
-            answer = call_once(
-                method,
-                wants=wants,
-                accountId=self._address.account_id,
-                vaultName=self._address.vault,
-                **parameters,
-            )
-        except CredentialsExpired as error:
-            self._clients.renew_credentials()
-            error.profile = self._address.profile or ""
-            raise
-        except SignatureRefused as error:
-            if not self._accepted:
-                raise
-            self._clients.renew_credentials()
-            raise CredentialsRejected(
-                error.message, code=error.code, status=error.status, request_id=error.request_id
-            ) from error
-        self._accepted = True
-        return answer
-
-    def _pages(
-        self,
-        call: str,
-        method: Callable[..., Any],
-        read: Callable[[Mapping[str, Any]], T],
-        *,
-        wants: str,
-        **parameters: str,
-    ) -> Iterator[T]:
-        """Yield what `read` makes of each page of a list; each is retried by itself."""
-
-        def attempt(marker: str | None) -> tuple[T, str | None]:
-            more = {} if marker is None else {"marker": marker}
-            page = self._once(method, wants=(wants,), **parameters, **more)
-            try:
-                return read(page), page.get("Marker")
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise TransientError(f"the list makes no sense: {error!r}") from error
-
-        marker: str | None = None
-        seen: set[str] = set()
-        while True:
-            items, marker = self._retries.call(call, partial(attempt, marker))
-            yield items
-            if not marker:
-                return
-            if marker in seen or len(seen) >= _MOST_PAGES:
-                raise Refused(f"the list of {wants} has no end")
-            seen.add(marker)
 
     def _empty_upload(self, description: str, block_size: int, since: datetime) -> str | None:
         """Return the newest upload like this that was begun since then and holds no block yet."""

@@ -1,4 +1,4 @@
-"""What is known of a completion while it is tried: whether there may be an archive by now."""
+"""What is known of a call while it is tried: whether there may be an upload, or an archive."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultError,
 )
+from glacier_mpu.vault.retry import Tries
+
+
+class Initiation(Tries):
+    """The tries of one initiation. Another thread may look on.
+
+    on_its_way  a try has begun, and has not failed
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_its_way = False
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether there may be an upload, or is going to be."""
+        return self.on_its_way or self.may_have_executed
+
+    @contextmanager
+    def another(self) -> Iterator[None]:
+        """Note how one try ends. One that succeeds counts as on its way: see Completion."""
+        self.on_its_way = True
+        try:
+            with super().another():
+                yield
+        except VaultError:
+            self.on_its_way = False  # last, so that there is no moment between the two
+            raise
 
 
 class Completion:
@@ -64,7 +92,8 @@ def raise_unless_open(
 
     `error` is the one that ended the completion. The service may go on listing an upload until its
     completion is done, so a list says nothing about a try that had no answer. Where nobody answers
-    any more, no list is asked for.
+    any more, no list is asked for. Where the service answers all tries and the list by a 5xx, it is
+    out of order, and the upload counts as open.
     """
     unknown = partial(CompletionUnknown, sent=False, gone=False)
     if isinstance(error, ConnectionLost):
@@ -72,6 +101,8 @@ def raise_unless_open(
     try:
         listed = any(upload.upload_id == upload_id for upload in list_uploads())
     except VaultError as no_list:
+        if not tries.unanswered and no_list.status >= 500:
+            return
         raise unknown(
             f"{error.message}; and the open uploads cannot be listed: {no_list.message}"
         ) from error

@@ -36,7 +36,7 @@ from glacier_mpu.vault.answers import StoredPart
 from glacier_mpu.vault.errors import (
     TransientError,
 )
-from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 from tests.support.kit import Clock
@@ -373,10 +373,10 @@ def test_a_quiet_display_shows_only_the_upload_id_warnings_and_what_failed() -> 
     log.compares(2, seconds=9)
     log.hear(RETRY, NOTE, differs(1), failed(1), AbortFailed(UNREADABLE))
     log.hear(KnownBlocks([2], MIB), LedgerUnusable("/srv/l", "No space left"))
-    log.hear(Outage(UNREADABLE, datetime(2026, 11, 24, 6, 34)), OutageOver(305))
+    log.hear(Outage(UNREADABLE, datetime(2026, 11, 24, 6, 34)), OutageOver(UNREADABLE, 305))
     log.display.close()
     facts = ["unencrypted", "eu-west-9", "an-id", "block 1 failed: EIO", "could not be aborted"]
-    facts += ["/srv/l", "until 06:34", "works again"]
+    facts += ["/srv/l", "until 06:34", "read again"]
     assert len(log.lines) == len(facts)
     assert all(fact in line for fact, line in zip(facts, log.lines, strict=True))
 

@@ -188,9 +188,29 @@ def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks()
     assert "--upload-id=an-id" in lines[-1]
 
 
-def test_an_interrupted_run_that_knows_no_upload_says_that_there_may_be_one() -> None:
-    lines = ending(Outcome(status=Status.FAILED), interrupted=True)
-    assert any("--resume" in line for line in lines)
+def test_an_interrupted_run_says_whether_an_upload_may_have_been_started() -> None:
+    none = Outcome(status=Status.FAILED)
+    assert ending(none, interrupted=True) == ["interrupted", "no upload was started"]
+    maybe = Outcome(status=Status.FAILED, may_have_begun=True)
+    assert ending(maybe, interrupted=True)[1:] == [
+        "an upload may have been started; --resume finds it, or starts one"
+    ]
+
+
+def test_a_failure_after_which_there_may_be_an_upload_does_not_deny_it() -> None:
+    lost = Outcome(status=Status.FAILED, error=ConnectionLost("no route"), may_have_begun=True)
+    maybe = "an upload may have been started; "
+    assert (
+        ending(lost)[-1] == f"{maybe}once the connection is back, --resume finds it, or starts one"
+    )
+    denied = Outcome(status=Status.FAILED, error=AccessDenied("403"), may_have_begun=True)
+    assert ending(denied)[-1] == f"{maybe}--resume finds it, or starts one"
+
+
+def test_a_run_with_resume_says_that_there_may_be_an_upload_only_where_there_may_be() -> None:
+    assert ending(Outcome(status=Status.OPEN), "--resume")[-2] == "to try again:"
+    maybe = Outcome(status=Status.OPEN, may_have_begun=True)
+    assert ending(maybe, "--resume")[-2] == "an upload may have been started; to try again:"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.body import BlockBody
@@ -175,7 +175,7 @@ def test_the_time_in_which_a_file_hangs_before_it_fails_counts_until_it_is_given
         before_reading(read_a_byte_and_hang)
     with context_of(server, source, Notes()) as context:
         reads = replace(context.reads, line=line, stop=stop, give_up_seconds=900)
-        with pytest.raises(SourceLost):
+        with pytest.raises(SourceUnreadable):
             upload_block(
                 BlockTask(source, "x", BLOCK_1), replace(context, reads=reads, vault=vault)
             )

@@ -228,6 +228,49 @@ def test_a_missing_block_of_which_the_ledger_is_wrong_is_read_again_and_sent(
     assert archive.read_bytes() == source.read_bytes()
 
 
+def replacing(server: RehearsalServer, source: Path, upload_id: str) -> Notes:
+    """Return a watcher that lets another machine replace block 0 once it is known to be stored."""
+    other = source.with_name("other")
+    other.write_bytes(bytes(byte ^ 1 for byte in source.read_bytes()))
+
+    class Replaces(Notes):
+        def hear(self, event: Event, /) -> None:
+            if isinstance(event, KnownBlocks) and not self.of(KnownBlocks):
+                carry_out(server, other, upload_id=upload_id, first=0, last=0, finish=False)
+            super().hear(event)
+
+    return Replaces()
+
+
+def test_a_block_that_the_ledger_knew_and_another_run_replaced_is_not_called_stored(
+    server: RehearsalServer, make_file: MakeFile, carried: Carried
+) -> None:
+    source = make_file(3 * MIB)
+    first = carried(source, last=1, finish=False)
+    watcher = replacing(server, source, first.upload_id)
+    outcome = carried(source, watcher=watcher, upload_id=first.upload_id, finish=False)
+    assert outcome.status is Status.OPEN
+    assert isinstance(outcome.error, BlocksMissing)
+    assert "replaced what was stored: block 0" in outcome.error.message
+    assert list(outcome.unproven) == [0]
+    assert list(outcome.missing) == []  # the ledger is no authority for a difference
+
+
+def test_a_block_that_the_ledger_knew_and_another_run_replaced_is_read_before_completion(
+    server: RehearsalServer, make_file: MakeFile, carried: Carried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks outside the range have to be listed anyway."""
+    source = make_file(3 * MIB)
+    first = carried(source, last=0, finish=False)
+    carried(source, ledger=None, upload_id=first.upload_id, first=2, finish=False)
+    watcher = replacing(server, source, first.upload_id)
+    readings = Readings(monkeypatch)
+    outcome = carried(source, watcher=watcher, upload_id=first.upload_id, last=1)
+    assert isinstance(outcome.error, BlocksMissing)
+    assert list(outcome.missing) == [0]
+    assert sorted(readings.hashed) == [0, 0, 1, 2]  # once by the other machine
+
+
 # -- what is written
 
 

@@ -22,7 +22,7 @@ from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.pacing import Tuner
 from glacier_mpu.transfer.request import Request, Status
 from glacier_mpu.vault.errors import Throttled, TimedOut, Unreachable, VaultError
-from glacier_mpu.vault.line import Outage, OutageOver
+from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes, carry_out
 from tests.support.faults import (
@@ -267,7 +267,7 @@ def test_threads_auto_slows_down_at_what_was_too_much_and_at_nothing_else(
     slows: bool,
 ) -> None:
     slowed: list[Tuner] = []
-    monkeypatch.setattr(Tuner, "slow_down", slowed.append)
+    monkeypatch.setattr(Tuner, "slow_down", lambda tuner: slowed.append(tuner))
     request = Request(source=inspect(str(make_file(5))), description="", slots=None)
     with opened_context(
         request, address_of(server), watcher=Notes(), stop=Stop(), waits=Waits()

@@ -21,7 +21,12 @@ from glacier_mpu.transfer.events import BlockDiffers, BlockFailed, BlockMatches,
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Listing
 from glacier_mpu.vault.calls import Vault
-from glacier_mpu.vault.errors import CompletionUnknown
+from glacier_mpu.vault.errors import (
+    CompletionUnknown,
+    ConnectionLost,
+    CredentialsExpired,
+    ServiceDown,
+)
 from tests.support import faults
 from tests.support.engine import Notes, carry_out
 from tests.support.faults import FOREVER, Act, Fault, FaultyHandler, faulty
@@ -334,6 +339,32 @@ def test_one_block_for_which_nobody_answered_is_enough_not_to_list_again(
         outcome = failing(server, make_file(3 * MIB), slots=1)
         assert list(outcome.failed) == [0, 1]
         assert lists(server) <= 1  # to tell a dead line from this block's trouble
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        faults.cut_before_reading,
+        faults.answer_bare(503),
+        faults.refuse(403, "ExpiredTokenException"),
+    ],
+    ids=["a dead line", "only errors", "refused credentials"],
+)
+def test_after_a_run_that_nobody_answered_any_more_a_block_refused_before_asks_for_no_list(
+    tmp_path: Path, make_file: MakeFile, act: Act
+) -> None:
+    """A list would be retried for as long as the blocks were."""
+    unlucky = [
+        Fault("UploadMultipartPart", NOT_BLOCK_1, blocks=[0]),
+        Fault("UploadMultipartPart", act, times=FOREVER, blocks=[1, 2]),
+    ]
+    with glacier(tmp_path / "g", *unlucky) as server:
+        waits = Waits(retry=0.3, longest=0.1, read=0.4)
+        outcome = failing(server, make_file(3 * MIB), slots=1, last=2, waits=waits)
+        assert outcome.status is Status.OPEN
+        assert 0 in outcome.failed
+        assert isinstance(outcome.error, ConnectionLost | ServiceDown | CredentialsExpired)
+        assert lists(server) <= 1  # to tell a dead line from one block's trouble
 
 
 def test_where_no_block_failed_the_blocks_are_not_listed_again(

@@ -253,7 +253,7 @@ class ByHand:
         line = Line(give_up_seconds=900, stop=stop, hear=ignore, clock=stop.clock)
         retries = replace(vault._retries, stop=stop, line=line, give_up_seconds=900)
         monkeypatch.setattr(vault, "_retries", retries)
-        monkeypatch.setattr(vault, "_once", self._once)
+        monkeypatch.setattr(vault._caller, "once", self._once)
 
     def _once(self, method: Callable[..., object], **_: object) -> dict[str, str]:
         self.tries.append(method.__name__)

@@ -1,4 +1,4 @@
-"""A completion without an archive to show: what is known of it, and what only a list can tell."""
+"""A call without an answer to show: what is known of it, and what only a list can tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.vault import client
 from glacier_mpu.vault.answers import Archive
-from glacier_mpu.vault.completion import Completion
+from glacier_mpu.vault.calls import Vault
+from glacier_mpu.vault.completion import Completion, Initiation
 from glacier_mpu.vault.errors import (
     CompletionUnknown,
     ConnectionLost,
@@ -84,6 +85,30 @@ def test_a_try_that_was_refused_executed_nothing() -> None:
     assert after(ANSWERED, DENIED).may_have_executed
 
 
+def begun_after(*ends: BaseException | None) -> bool:
+    """Tell whether there may be an upload after an initiation whose tries ended so."""
+    initiation = Initiation()
+    for end in ends:
+        with suppress(BaseException), initiation.another():
+            if end is not None:
+                raise end
+    return initiation.may_have_begun
+
+
+def test_an_upload_may_have_begun_while_a_try_is_on_its_way_or_once_one_may_have_executed() -> None:
+    initiation = Initiation()
+    with initiation.another():
+        assert initiation.may_have_begun
+    assert begun_after(NOT_SENT, None)
+    assert begun_after(LOST, NOT_SENT)
+    assert begun_after(ANSWERED, DENIED)
+
+
+def test_no_upload_began_by_tries_that_never_arrived_or_were_refused() -> None:
+    assert not begun_after()
+    assert not begun_after(NOT_SENT, DENIED, Throttled("", status=400))
+
+
 # -- what the vault makes of it
 
 
@@ -112,7 +137,7 @@ def completed_by(
         return real_once(method, **rest)
 
     monkeypatch.setattr(Retries, "call", call)
-    monkeypatch.setattr("glacier_mpu.vault.calls.call_once", call_once)
+    monkeypatch.setattr("glacier_mpu.vault.caller.call_once", call_once)
     with open_vault(address_of(server)) as vault:
         yield partial(vault.complete, size=MIB, tree_hash="0" * 64)
 
@@ -171,6 +196,57 @@ def test_an_upload_that_is_listed_after_errors_is_open(
     with (
         completed_by(monkeypatch, server, ANSWERED, ANSWERED, given_up=given_up) as complete,
         pytest.raises(type(given_up), match="HTTP 503"),
+    ):
+        complete(upload_id)
+
+
+@contextmanager
+def unlisted(monkeypatch: pytest.MonkeyPatch, error: VaultError) -> Iterator[None]:
+    """Let every list of open uploads end in this error."""
+
+    def no_list(_: Vault) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vault, "list_uploads", no_list)
+        yield
+
+
+def test_where_the_service_answers_the_completion_and_the_list_by_errors_the_upload_is_open(
+    monkeypatch: pytest.MonkeyPatch, server: RehearsalServer
+) -> None:
+    """Cron may try again the next night."""
+    upload_id = begun(server)
+    down = ServiceDown("HTTP 503", status=503)
+    with (
+        unlisted(monkeypatch, down),
+        completed_by(monkeypatch, server, ANSWERED, NOT_SENT, ANSWERED, given_up=down) as complete,
+        pytest.raises(ServiceDown),
+    ):
+        complete(upload_id)
+
+
+@pytest.mark.parametrize(
+    ("tries", "no_list"),
+    [
+        ((ANSWERED, LATE), ServiceDown("HTTP 503", status=503)),
+        ((ANSWERED, NO_UPLOAD), ServiceDown("HTTP 503", status=503)),
+        ((ANSWERED,), ConnectionLost("no route")),
+        ((ANSWERED,), DENIED),
+    ],
+    ids=["a try without an answer", "no such upload", "a line that is dead then", "no permission"],
+)
+def test_without_a_list_nothing_is_known_unless_all_was_answered_by_errors(
+    monkeypatch: pytest.MonkeyPatch,
+    server: RehearsalServer,
+    tries: tuple[VaultError, ...],
+    no_list: VaultError,
+) -> None:
+    upload_id = begun(server)
+    with (
+        unlisted(monkeypatch, no_list),
+        completed_by(monkeypatch, server, *tries, given_up=tries[-1]) as complete,
+        pytest.raises(CompletionUnknown, match="cannot be listed"),
     ):
         complete(upload_id)
 
