@@ -161,6 +161,21 @@ def test_what_is_known_is_told_and_counted_neither_as_compared_nor_as_sent(
     assert [(e.numbers, e.size) for e in notes.of(KnownBlocks)] == [([0, 1, 2], 3 * MIB)]
 
 
+@pytest.mark.parametrize(
+    "wishes", [{"ledger": None}, {"recheck": True}], ids=["no ledger", "recheck"]
+)
+def test_a_block_that_this_run_has_read_to_recognise_the_upload_is_not_called_known(
+    make_file: MakeFile, carried: Carried, wishes: dict[str, Any]
+) -> None:
+    source = make_file(3 * MIB)
+    carried(source, last=1, finish=False)
+    notes = Notes()
+    outcome = carried(source, watcher=notes, resume=True, **wishes)
+    assert outcome.status is Status.COMPLETED
+    assert notes.of(KnownBlocks) == []
+    assert outcome.bytes_skipped == 2 * MIB
+
+
 def test_a_recheck_reads_all_again_and_the_run_after_it_nothing(
     make_file: MakeFile, carried: Carried, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
