@@ -101,9 +101,7 @@ def test_every_error_has_a_next_step_or_is_known_to_need_none() -> None:
     assert {type(error) for error, _ in FACTS} == set(all_kinds()) - NEEDS_NONE
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(NEEDS_NONE, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", sorted(NEEDS_NONE, key=str), ids=lambda kind: kind.__name__)
 def test_an_error_that_needs_no_next_step_has_none(kind: type[errors.UploadError]) -> None:
     facts = {"sent": True} if kind is of_vault.CompletionUnknown else {}
     assert next_step(kind("a fact", **facts)) == ""
