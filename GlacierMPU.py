@@ -10,8 +10,9 @@ def build_parser() -> Parser:
     return shared_parser(
         prog="GlacierMPU.py",
         description="Upload one large file to an Amazon Glacier vault, one block after another. "
-        "The first block that fails for good ends the run, and aborts the upload unless "
-        "--resume or --finish-upload False is given.",
+        "The first block that fails for good ends the run. If the service refused it, or answered "
+        "it only by errors, the upload is aborted, unless --resume or --finish-upload False is "
+        "given; whatever lies on this side of the service aborts nothing.",
     )
 
 

@@ -126,7 +126,7 @@ def _(event: MissingBlocks) -> str:
 @as_text.register
 def _(event: KnownBlocks) -> str:
     return (
-        f"already stored, by hashes that are known: {_named(event.numbers)}, "
+        f"already stored, as the ledger knows: {_named(event.numbers)}, "
         f"{as_size(event.size)}; not read again"
     )
 

@@ -14,10 +14,12 @@ import os
 import platform
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from queue import SimpleQueue
 
 from glacier_mpu.source.body import reason
 from glacier_mpu.source.file import FileSource
@@ -53,7 +55,8 @@ class Ledger:
     """What is known of one file's blocks. Without a `folder` nothing is read or written.
 
     Raises nothing: `on_trouble` is told once why the folder cannot be used, and nothing is written
-    from then on. With `recheck` nothing is recalled. Belongs to one thread at a time.
+    from then on. With `recheck` nothing is recalled. Belongs to one thread at a time: each call may
+    hang with the folder.
     """
 
     def __init__(
@@ -165,6 +168,43 @@ class Ledger:
         if not self._in_trouble:
             self._in_trouble = True
             self._on_trouble(reason(error))
+
+
+class LedgerWriter:
+    """Writes a ledger in a thread of its own, for which nobody waits: its folder may hang.
+
+    `begin`, `note` and `forget` are those of Ledger, and return at once. What is not written by the
+    end costs the next run time and no more.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write, daemon=True, name="ledger")
+
+    def begin(self, block_size: int, upload_id: str) -> None:
+        """Begin, once; the others count from then on."""
+        self._thread.start()
+        self._work.put(lambda: self._ledger.begin(block_size, upload_id))
+
+    def note(self, number: int, digest: Digest) -> None:
+        """Keep the hashes of a block soon."""
+        self._work.put(lambda: self._ledger.note(number, digest))
+
+    def forget(self) -> None:
+        """Remove what was kept for this upload."""
+        self._work.put(self._ledger.forget)
+
+    def close(self, *, seconds: float) -> None:
+        """Write what is left, and wait for that for so many seconds at most."""
+        self._work.put(self._ledger.close)
+        self._work.put(None)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _write(self) -> None:
+        for work in iter(self._work.get, None):
+            work()
 
 
 def _created(folder: str, head: Head, now: int) -> int:

@@ -16,6 +16,7 @@ def compare_known(
 ) -> None:
     """Prove those of these blocks whose hashes are known, and note those that differ.
 
+    Which ones the ledger proved is told; of those that this run has read there is nothing to tell.
     Where nothing may be sent, a difference keeps the upload from being completed, and the ledger is
     no authority for that: such a block is left to be read.
     """
@@ -27,7 +28,8 @@ def compare_known(
         read_now = not isinstance(digest, Remembered)
         if stored.tree_hash == digest.tree:
             blocks.note_done(task, BlockDone(task.block, digest, proven=True))
-            matching.append(task.block)
+            if not read_now:
+                matching.append(task.block)
         elif may_send or read_now:
             blocks.note_done(task, BlockDone(task.block, digest, proven=False))
             hear(BlockDiffers(task.block, stored, digest.tree, may_send, read=False))

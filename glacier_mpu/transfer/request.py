@@ -28,7 +28,7 @@ class Request:
     slots           blocks sent at once; None is found out while sending
     max_bandwidth   bytes a second for all blocks together; None is no limit
     keep_going      a failed block does not end the run, unless every other would fail alike
-    abort           abort the upload when a block fails for good
+    abort           abort the upload when a block fails for good by what the service answered
     resume          resume the open upload of this description, if the vault has one
     ledger          folder of the hashes that earlier runs computed; None is none
     recheck         read all blocks again, also those that the ledger knows

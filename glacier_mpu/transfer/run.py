@@ -16,7 +16,7 @@ from glacier_mpu.errors import (
     UploadError,
 )
 from glacier_mpu.source.disk import is_rotating
-from glacier_mpu.source.ledger import Ledger
+from glacier_mpu.source.ledger import Ledger, LedgerWriter
 from glacier_mpu.stop import Stopped
 from glacier_mpu.transfer.block import BlockDone, BlockTask
 from glacier_mpu.transfer.closing import (
@@ -53,6 +53,8 @@ T = TypeVar("T")
 _KEPT_WITHOUT_ACTIVITY = timedelta(hours=24)
 # How long the answer to a completion is waited for once the run is to stop, in ticks.
 _TICKS_FOR_THE_ANSWER = 7
+# A network drive takes longer only when it is in trouble.
+_SECONDS_FOR_THE_LEDGER = 1.0
 
 
 class Run:
@@ -73,6 +75,7 @@ class Run:
             recheck=request.recheck,
             on_trouble=lambda why: self.watcher.hear(LedgerUnusable(request.ledger or "", why)),
         )
+        self.writer = LedgerWriter(self.ledger)
         self.description = request.description
         self.blocks: Blocks | None = None
         self.completion: Completion | None = None
@@ -91,14 +94,14 @@ class Run:
         except Exception as bug:  # noqa: BLE001 - the user needs the upload's id all the same
             return self._ended(*ending(InternalError.of(bug), self._reached()))
         finally:
-            self.ledger.close()
+            self.writer.close(seconds=_SECONDS_FOR_THE_LEDGER)
             self.aside.shutdown(wait=False, cancel_futures=True)
 
     def _steps(self) -> Outcome:
         request, reads, hear = self.request, self.context.reads, self.watcher.hear
-        ledger = self.ledger
+        ledger, vault = self.ledger, self.vault
         opened = self._aside(
-            lambda: open_upload(request, self.vault, ledger=ledger, reads=reads, hear=hear)
+            lambda: open_upload(request, vault, ledger=ledger, reads=reads, hear=hear)
         )
         blocks = self._into(opened)
         path = request.source.path
@@ -125,7 +128,7 @@ class Run:
             refuse_if_replaced(blocks, asked)
             return self._outcome(Status.STORED)
         archive = self._complete(blocks)
-        ledger.forget()
+        self.writer.forget()
         return self._outcome(Status.COMPLETED, archive=archive)
 
     def _into(self, opened: Opened) -> Blocks:
@@ -137,13 +140,13 @@ class Run:
             upload_id=opened.upload_id,
             stored=opened.stored,
             known=dict(opened.known),
-            keep=self.ledger.note,
+            keep=self.writer.note,
             last_activity=self.context.clock() if opened.is_new else None,
         )
         self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
-        self.ledger.begin(opened.plan.block_size, opened.upload_id)
+        self.writer.begin(opened.plan.block_size, opened.upload_id)
         for number, digest in opened.fresh.items():
-            self.ledger.note(number, digest)
+            self.writer.note(number, digest)
         return self.blocks
 
     def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:

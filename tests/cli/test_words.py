@@ -70,7 +70,7 @@ FACTS: list[tuple[Event, list[str]]] = [
     (MissingBlocks([1, 4, 5]), ["blocks 1, 4-5"]),
     (
         KnownBlocks([0, 1, 2, 7], 4 * MIB),
-        ["already stored", "blocks 0-2, 7", "4.0 MiB"],
+        ["already stored, as the ledger knows: blocks 0-2, 7, 4.0 MiB; not read again"],
     ),
     (LedgerUnusable("/srv/l", "No space left"), ["warning", "'/srv/l'", "No space left", "again"]),
     (BlockSent(BLOCK), ["block 7 is stored"]),

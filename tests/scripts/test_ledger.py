@@ -28,6 +28,7 @@ from tests.support.scripts import (
     script_environment,
     script_parser,
 )
+from tests.support.wire_client import wait_until
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -152,6 +153,8 @@ def test_what_a_killed_run_had_stored_is_known_to_the_next(
         ) as process:
             assert process.stderr is not None
             assert any("block 2 is stored" in line for line in process.stderr)
+            # The lines are written beside the upload, of which the next block gets no answer.
+            wait_until(lambda: b'"block": 2,' in b"".join(f.read_bytes() for f in folder.iterdir()))
             process.kill()
     ledger = Ledger(str(folder), inspect(str(source)), on_trouble=pytest.fail)
     assert set(ledger.recall(MIB)) == {0, 1, 2}

@@ -6,8 +6,9 @@ import errno
 import json
 import os
 import stat
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.source.file import FileSource
-from glacier_mpu.source.ledger import DAYS_KEPT, Ledger, Remembered
+from glacier_mpu.source.ledger import DAYS_KEPT, Ledger, LedgerWriter, Remembered
 from glacier_mpu.source.treehash import Digest
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
@@ -453,3 +454,56 @@ def test_a_folder_may_be_given_relative(
     written(opened(folder="mine"), 0)
     assert opened(folder="mine").recall(MIB) == known(0)
     assert only_file(tmp_path / "mine").exists()
+
+
+# -- a folder that hangs
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let the ledger's folder hang until the event is set, at the end of the test at last."""
+    goes_on = threading.Event()
+    real_makedirs = os.makedirs
+
+    def makedirs(*arguments: Any, **rest: Any) -> None:
+        goes_on.wait(60)
+        real_makedirs(*arguments, **rest)
+
+    monkeypatch.setattr(os, "makedirs", makedirs)
+    yield goes_on
+    goes_on.set()
+
+
+def test_what_is_noted_while_the_folder_hangs_is_written_once_it_does_not(
+    opened: Open, hanging: threading.Event
+) -> None:
+    writer = LedgerWriter(opened())
+    writer.begin(MIB, "upload")
+    for number in range(3):
+        writer.note(number, digest(number))
+    hanging.set()
+    writer.close(seconds=60)
+    assert opened().recall(MIB) == known(0, 1, 2)
+
+
+def test_nobody_waits_longer_than_asked_for_a_folder_that_hangs(
+    opened: Open, hanging: threading.Event
+) -> None:
+    writer = LedgerWriter(opened())
+    writer.begin(MIB, "upload")
+    writer.note(0, digest(0))
+    writer.close(seconds=0)
+    assert not hanging.is_set()
+
+
+def test_a_writer_that_never_began_has_nothing_to_wait_for(opened: Open) -> None:
+    LedgerWriter(opened()).close(seconds=60)
+
+
+def test_what_is_forgotten_is_what_was_noted_before(opened: Open, folder: Path) -> None:
+    writer = LedgerWriter(opened())
+    writer.begin(MIB, "upload")
+    writer.note(0, digest(0))
+    writer.forget()
+    writer.close(seconds=60)
+    assert list(folder.iterdir()) == []

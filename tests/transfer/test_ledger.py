@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,21 @@ def test_what_is_known_is_told_and_counted_neither_as_compared_nor_as_sent(
     assert notes.amounts == [(2, 2 * MIB, 0, 0)]
     assert notes.bytes == {"sent": 2 * MIB}
     assert [(e.numbers, e.size) for e in notes.of(KnownBlocks)] == [([0, 1, 2], 3 * MIB)]
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"ledger": None}, {"recheck": True}], ids=["no ledger", "recheck"]
+)
+def test_a_block_that_this_run_has_read_to_recognise_the_upload_is_not_called_known(
+    make_file: MakeFile, carried: Carried, wishes: dict[str, Any]
+) -> None:
+    source = make_file(3 * MIB)
+    carried(source, last=1, finish=False)
+    notes = Notes()
+    outcome = carried(source, watcher=notes, resume=True, **wishes)
+    assert outcome.status is Status.COMPLETED
+    assert notes.of(KnownBlocks) == []
+    assert outcome.bytes_skipped == 2 * MIB
 
 
 def test_a_recheck_reads_all_again_and_the_run_after_it_nothing(
@@ -397,6 +413,33 @@ def test_a_ledger_that_cannot_be_used_is_told_once_and_the_upload_is_completed(
     outcome = carried(make_file(4 * MIB), watcher=notes)
     assert outcome.status is Status.COMPLETED
     assert [event.folder for event in notes.of(LedgerUnusable)] == [str(folder)]
+
+
+@pytest.mark.parametrize("call", ["makedirs", "listdir", "write"])
+def test_a_folder_that_hangs_keeps_neither_the_upload_nor_its_end_waiting(
+    make_file: MakeFile,
+    carried: Carried,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+) -> None:
+    """A home on a network drive that is away."""
+    monkeypatch.setattr("glacier_mpu.transfer.run._SECONDS_FOR_THE_LEDGER", 0)
+    goes_on = threading.Event()
+    waited_for: list[object] = []
+    real = getattr(os, call)
+
+    def hangs(*arguments: Any, **rest: Any) -> Any:
+        is_ledger = arguments[0] == str(folder) or str(arguments[-1]).startswith("b'{")
+        if is_ledger and not goes_on.wait(20):
+            waited_for.append(call)
+        return real(*arguments, **rest)
+
+    monkeypatch.setattr(os, call, hangs)
+    outcome = carried(make_file(4 * MIB), recheck=True)
+    goes_on.set()
+    assert outcome.status is Status.COMPLETED
+    assert waited_for == []
 
 
 def test_without_a_ledger_nothing_is_written(
