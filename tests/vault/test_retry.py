@@ -274,8 +274,8 @@ def test_the_last_try_to_connect_begins_when_the_time_is_over_and_the_run_ends_w
         began_at = clock()
         with pytest.raises(ConnectionLost):
             run.retries(give_up=900).call("abort", attempt)
-        assert tries[-1] >= 899.98
-        assert tries[-2] < 899.98
+        assert tries[-1] > 899.989  # a wait may end a hundredth of a second early
+        assert tries[-2] < 899.991
         assert clock() - began_at < 900 + 60.01
 
 
