@@ -90,7 +90,7 @@ def upload_block(task: BlockTask, context: Context) -> BlockDone:
 
 
 class _Reach:
-    """How far a block was read in any try, and when. See `vault.line.Moving`."""
+    """How far a block was read in any try, and when. See `vault.use.Moving`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.position = 0

@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop
 from glacier_mpu.vault.outage import Hear, Reporter
+from glacier_mpu.vault.use import Moving, Use
 
 # Others that came further so lately get through: then the trouble is one call's own.
 _LATELY_SECONDS = 10.0
@@ -24,39 +23,6 @@ _BUFFERS_FULL_SECONDS = 5.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 # A wait may end a moment early.
 _CLOCK_STEP_SECONDS = 0.01
-
-
-class Moving(Protocol):
-    """What a try moves: how far it ever came, and when it last moved, by the line's clock."""
-
-    @property
-    def furthest(self) -> int: ...
-
-    @property
-    def moved_at(self) -> float: ...
-
-
-@dataclass(slots=True, eq=False)
-class Use:
-    """One call's part in a line.
-
-    moving           what it moves, which had `reached` so far when it was looked at last
-    longest_silence  seconds of a try in which nothing moves, as far as its time-outs allow
-    outages          how often the line had been given up when the call began
-    thread           that makes the call; a call that it makes within another is a part of that
-    try_began_at     by the line's clock, as the next
-    progress_at      when it last came further than ever, as far as was looked at
-    failed_at        when a try of it failed last
-    """
-
-    moving: Moving | None
-    longest_silence: float
-    reached: int
-    outages: int
-    thread: int = field(default_factory=threading.get_ident)
-    try_began_at: float = float("-inf")
-    progress_at: float = float("-inf")
-    failed_at: float = float("-inf")
 
 
 def is_answered(error: UploadError) -> bool:

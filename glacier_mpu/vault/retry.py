@@ -15,8 +15,9 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.vault.errors import TimedOut, Unreachable, VaultError
-from glacier_mpu.vault.line import Line, Moving, Use
+from glacier_mpu.vault.line import Line
 from glacier_mpu.vault.outage import Outage, OutageOver
+from glacier_mpu.vault.use import Moving, Use
 
 T = TypeVar("T")
 

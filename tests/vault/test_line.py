@@ -24,9 +24,10 @@ from glacier_mpu.vault.errors import (
     Unreachable,
     VaultError,
 )
-from glacier_mpu.vault.line import Line, Use
+from glacier_mpu.vault.line import Line
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.retry import Retries
+from glacier_mpu.vault.use import Use
 from tests.support.kit import Clock, NoWait, ignore
 
 MORNING = datetime(2026, 11, 24, 6, 0)

@@ -29,8 +29,9 @@ from glacier_mpu.vault.errors import (
     Unreachable,
     VaultError,
 )
-from glacier_mpu.vault.line import Line, Use
+from glacier_mpu.vault.line import Line
 from glacier_mpu.vault.retry import Patience, Retries, Retry, Tries
+from glacier_mpu.vault.use import Use
 from tests.support.kit import Clock, NoWait, ignore
 
 AGES = 1e9
