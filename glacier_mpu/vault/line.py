@@ -195,7 +195,8 @@ class Line:
         """Tell how it stands, if there is something to tell. To be called now and then."""
         with self._lock:
             if self.is_down:
-                self._reporter.lasts(seconds_left=self.seconds_left)
+                since_counted = self.clock() - self._counted_until
+                self._reporter.lasts(seconds_left=self.seconds_left - since_counted)
             elif self._came_further():
                 self._reporter.is_over()
 

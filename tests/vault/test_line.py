@@ -453,6 +453,19 @@ def test_an_outage_that_is_about_to_end_the_run_is_not_told_once_more() -> None:
     assert len(calls.told) == 1
 
 
+def test_how_long_an_outage_is_still_waited_for_is_told_by_the_clock_and_not_by_the_last_try() -> (
+    None
+):
+    calls = Calls(give_up=125)
+    use = calls.begin()
+    calls.fails(use)
+    for _ in range(122):
+        calls.clock.passes(1)
+        calls.line.look()
+    untils = [event.until for event in calls.told if isinstance(event, Outage)]
+    assert untils == [MORNING + timedelta(seconds=left) for left in (125, 65)]
+
+
 def test_an_outage_that_ends_by_bytes_is_told_at_the_next_look(calls: Calls) -> None:
     use = calls.begin()
     calls.fails(use)
