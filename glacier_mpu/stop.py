@@ -68,7 +68,7 @@ class Waits:
     """
 
     retry: float = 15 * 60
-    longest: float = 60
+    longest: float = 30
     connect: float = 30
     read: float = 120
     complete: float = 10 * 60
