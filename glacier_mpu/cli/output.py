@@ -10,11 +10,7 @@ from collections.abc import Mapping, Sequence
 from glacier_mpu.cli.console import Console
 from glacier_mpu.cli.options import Options
 from glacier_mpu.cli.report import as_record, ending_lines, error_lines, exit_code
-from glacier_mpu.errors import (
-    InternalError,
-    UploadError,
-    redacted,
-)
+from glacier_mpu.errors import InternalError, UploadError, redacted
 from glacier_mpu.transfer.request import Outcome, Status
 
 

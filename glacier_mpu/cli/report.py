@@ -12,10 +12,7 @@ from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import MIB, Plan, as_ranges
 from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
-from glacier_mpu.vault.errors import (
-    CompletionUnknown,
-    VaultError,
-)
+from glacier_mpu.vault.errors import CompletionUnknown, VaultError
 
 
 class ExitCode(IntEnum):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
 from functools import singledispatch
 from urllib.parse import urlsplit
 
 from glacier_mpu.cli.next_step import renewal
 from glacier_mpu.errors import SourceUnreadable, redacted
-from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_ranges
+from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_named_ranges
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockDiffers,
@@ -33,6 +31,7 @@ from glacier_mpu.transfer.events import (
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.errors import CredentialsExpired, TransientError
 from glacier_mpu.vault.outage import Outage, OutageOver
+from glacier_mpu.vault.proxies import is_on_this_machine
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 
@@ -120,13 +119,13 @@ def _(event: UploadOpened) -> str:
 
 @as_text.register
 def _(event: MissingBlocks) -> str:
-    return f"not stored yet, to be sent: {_named(event.numbers)}"
+    return f"not stored yet, to be sent: {as_named_ranges(event.numbers)}"
 
 
 @as_text.register
 def _(event: KnownBlocks) -> str:
     return (
-        f"already stored, as the ledger knows: {_named(event.numbers)}, "
+        f"already stored, according to the ledger: {as_named_ranges(event.numbers)}, "
         f"{as_size(event.size)}; not read again"
     )
 
@@ -199,15 +198,16 @@ def _(event: Retry) -> str:
 
 @as_text.register
 def _(event: Outage) -> str:
-    error, until = event.error, f"{event.until:%H:%M}"
-    lasted = event.lasted_seconds
-    still = f"still, after {as_duration(lasted)}: " if lasted else ""
+    error, reason = event.error, event.error.message
+    until = f"until {event.until:%H:%M}"
+    if event.lasted_seconds:
+        until += f" ({as_duration(event.lasted_seconds)} so far)"
     if isinstance(error, CredentialsExpired):
-        return f"{still}{error.message}; {renewal(error)}; waiting for new ones until {until}"
+        return f"{reason}; {renewal(error)}; waiting for new ones {until}"
     # An answer that cannot be read has neither a status nor a code.
     if isinstance(error, TransientError) and error.code and not error.status:
-        return f"{still}no connection ({error.message}); retrying until {until}"
-    return f"{still}{error.message}; retrying until {until}"
+        reason = f"no connection ({reason})"
+    return f"{reason}; retrying {until}"
 
 
 @as_text.register
@@ -222,7 +222,7 @@ def _(event: OutageOver) -> str:
 
 @as_text.register
 def _(event: TryingAgain) -> str:
-    return f"trying {_named(event.numbers)} once more"
+    return f"trying {as_named_ranges(event.numbers)} once more"
 
 
 def begin_lines(event: BlocksBegin) -> list[str]:
@@ -258,22 +258,10 @@ def _blocks(count: int, *, kind: str = "") -> str:
     return f"{count:,} {kind}block{'s' * (count != 1)}"
 
 
-def _named(numbers: Sequence[int]) -> str:
-    return f"block{'s' * (len(numbers) != 1)} {as_ranges(numbers)}"
-
-
 def _as_rate(rate: float) -> str:
     return f"{rate / MIB:.1f} MiB/s"
 
 
 def _is_unencrypted(endpoint_url: str) -> bool:
     """Tell whether the data crosses a network where others could read it."""
-    parts = urlsplit(endpoint_url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return urlsplit(endpoint_url).scheme == "http" and not is_on_this_machine(endpoint_url)

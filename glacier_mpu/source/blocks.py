@@ -7,14 +7,10 @@ https://docs.aws.amazon.com/amazonglacier/latest/dev/uploading-archive-mpu.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from glacier_mpu.errors import (
-    BadInput,
-    BlocksOutsideFile,
-    TooManyBlocks,
-)
+from glacier_mpu.errors import BadInput, BlocksOutsideFile, TooManyBlocks
 
 MIB = 1 << 20
 SMALLEST_BLOCK = MIB
@@ -132,6 +128,11 @@ def nearest_block_sizes(mib: int) -> tuple[int, int]:
     while below * 4 * MIB <= LARGEST_BLOCK and below * 2 <= mib:
         below *= 2
     return below, below * 2
+
+
+def as_named_ranges(numbers: Collection[int]) -> str:
+    """Write them with the word: `block 2` or `blocks 2, 5-7`."""
+    return f"block{'s' * (len(numbers) != 1)} {as_ranges(numbers)}"
 
 
 def as_ranges(numbers: Iterable[int]) -> str:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from glacier_mpu.errors import BlocksMissing, FileTooShort, SourceLost, UploadError
-from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.source.blocks import as_named_ranges
 from glacier_mpu.source.ledger import Remembered
 from glacier_mpu.stop import Stopped
 from glacier_mpu.transfer.resume import stored_blocks
 from glacier_mpu.transfer.send import Blocks, Sender
 from glacier_mpu.vault.answers import Listing, StoredPart
-from glacier_mpu.vault.errors import (
-    HashMismatch,
-    UploadNotFound,
-    VaultError,
-)
+from glacier_mpu.vault.errors import HashMismatch, UploadNotFound, VaultError
 
 ListParts = Callable[[], Listing]
 
@@ -63,7 +59,7 @@ def refuse_if_replaced(blocks: Blocks, asked: Collection[int]) -> None:
     replaced = set(asked) & set(blocks.unproven())
     if replaced:
         raise BlocksMissing(
-            f"another run, with another file, replaced what was stored: {_named(replaced)}"
+            f"another run, with another file, replaced what was stored: {as_named_ranges(replaced)}"
         )
 
 
@@ -120,10 +116,6 @@ def _refuse_if_lacking(blocks: Blocks, lacking: Collection[int]) -> None:
         "not stored": absent,
         "stored, but not as the file has them": set(lacking) - set(absent),
     }
-    reasons = [f"{what}: {_named(numbers)}" for what, numbers in lacks.items() if numbers]
+    reasons = [f"{what}: {as_named_ranges(numbers)}" for what, numbers in lacks.items() if numbers]
     if reasons:
         raise BlocksMissing(f"the upload was not completed; {'; '.join(reasons)}")
-
-
-def _named(numbers: Collection[int]) -> str:
-    return f"block{'s' if len(numbers) > 1 else ''} {as_ranges(numbers)}"

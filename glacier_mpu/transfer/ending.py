@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glacier_mpu.errors import (
-    BadInput,
-    InternalError,
-    UploadError,
-)
+from glacier_mpu.errors import BadInput, InternalError, UploadError
 from glacier_mpu.transfer.request import Status
 from glacier_mpu.vault.errors import (
     ArchiveMismatch,

@@ -88,7 +88,7 @@ class MissingBlocks:
 
 @dataclass(frozen=True, slots=True)
 class KnownBlocks:
-    """These blocks, `size` bytes in all, are stored as the file has them, as the ledger knows.
+    """These blocks, `size` bytes in all, are stored as the file has them: so the ledger says.
 
     Nothing of them is read, and BlocksBegin does not count them.
     """

@@ -8,13 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from glacier_mpu.errors import BlocksOutsideFile, NotTheWholeFile, UploadError
-from glacier_mpu.source.blocks import (
-    MIB,
-    Plan,
-    as_ranges,
-    choose_block_size,
-    smallest_block_size,
-)
+from glacier_mpu.source.blocks import MIB, Plan, as_ranges, choose_block_size, smallest_block_size
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.vault.answers import Archive
 

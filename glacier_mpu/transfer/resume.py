@@ -8,11 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from glacier_mpu.errors import (
-    BadInput,
-    BlockSizeMismatch,
-    FileTooShort,
-)
+from glacier_mpu.errors import BadInput, BlockSizeMismatch, FileTooShort
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan
 from glacier_mpu.source.cache import lock_file
 from glacier_mpu.source.file import FileSource
@@ -29,10 +25,7 @@ from glacier_mpu.transfer.events import (
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.vault.answers import Listing, OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
-from glacier_mpu.vault.errors import (
-    CompletionUnknown,
-    UploadNotFound,
-)
+from glacier_mpu.vault.errors import CompletionUnknown, UploadNotFound
 from glacier_mpu.vault.retry import Retries
 
 # Read from the file for each of several uploads of its description, to choose among them.

@@ -10,11 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TypeVar
 
-from glacier_mpu.errors import (
-    FileTooShort,
-    InternalError,
-    UploadError,
-)
+from glacier_mpu.errors import FileTooShort, InternalError, UploadError
 from glacier_mpu.source.disk import is_rotating
 from glacier_mpu.source.ledger import Ledger, LedgerWriter
 from glacier_mpu.stop import Stopped
@@ -42,10 +38,7 @@ from glacier_mpu.transfer.send import Blocks, Sender
 from glacier_mpu.transfer.workers import Workers, run_aside
 from glacier_mpu.vault.answers import Archive, Listing
 from glacier_mpu.vault.completion import Completion
-from glacier_mpu.vault.errors import (
-    ArchiveMismatch,
-    UploadNotFound,
-)
+from glacier_mpu.vault.errors import ArchiveMismatch, UploadNotFound
 
 T = TypeVar("T")
 

@@ -1,8 +1,7 @@
 """One upload from its beginning, or from where it was left, to its end.
 
 Prints nothing and knows no flags and no signals: a Request says what is wanted, a Watcher hears
-what happens, an Outcome says how it ended. The steps: open the upload, send and prove the asked
-blocks, check the rest, complete, name the ending.
+what happens, an Outcome says how it ended.
 """
 
 from __future__ import annotations
@@ -15,10 +14,7 @@ from datetime import datetime
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.block import BlockDone, BlockTask, line_up, upload_block
 from glacier_mpu.transfer.context import Context, opened_context, utc_now
-from glacier_mpu.transfer.events import (
-    Connected,
-    Watcher,
-)
+from glacier_mpu.transfer.events import Connected, Watcher
 from glacier_mpu.transfer.request import Outcome, Request
 from glacier_mpu.transfer.run import Run
 from glacier_mpu.transfer.workers import Threads, Workers

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from glacier_mpu.vault.errors import (
-    TransientError,
-)
+from glacier_mpu.vault.errors import TransientError
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,17 +19,10 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.session import Session
 
-from glacier_mpu.errors import (
-    AddressInvalid,
-    ProxyInvalid,
-    RegionMissing,
-    UploadError,
-)
+from glacier_mpu.errors import AddressInvalid, ProxyInvalid, RegionMissing, UploadError
 from glacier_mpu.stop import Waits
 from glacier_mpu.vault.credentials import RenewableCredentials, chain
-from glacier_mpu.vault.errors import (
-    TransientError,
-)
+from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.failures import from_botocore, from_chain
 from glacier_mpu.vault.proxies import check_proxy, is_on_this_machine
 from glacier_mpu.vault.refusals import refusal

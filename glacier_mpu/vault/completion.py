@@ -7,12 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from glacier_mpu.vault.answers import OpenUpload
-from glacier_mpu.vault.errors import (
-    CompletionUnknown,
-    ConnectionLost,
-    UploadNotFound,
-    VaultError,
-)
+from glacier_mpu.vault.errors import CompletionUnknown, ConnectionLost, UploadNotFound, VaultError
 from glacier_mpu.vault.retry import Tries
 
 

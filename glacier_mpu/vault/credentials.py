@@ -16,10 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from glacier_mpu.errors import UploadError
-from glacier_mpu.vault.errors import (
-    CredentialsUnobtainable,
-    NotPermitted,
-)
+from glacier_mpu.vault.errors import CredentialsUnobtainable, NotPermitted
 from glacier_mpu.vault.failures import from_chain
 
 T = TypeVar("T")
@@ -124,7 +121,8 @@ class RenewableCredentials:
         wait([answer], timeout=self._limit_seconds)
         if not answer.done():
             raise CredentialsUnobtainable(
-                f"nothing hands out credentials: no answer for {self._limit_seconds:g} seconds"
+                "no credentials: what hands them out gave no answer for "
+                f"{self._limit_seconds:g} seconds"
             )
         return answer.result()
 

@@ -44,6 +44,14 @@ from glacier_mpu.errors import UploadError
 EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
 
 
+_LONGEST_MESSAGE = 500
+
+
+def shortened(text: str) -> str:
+    """Return what others say as one line that is not too long: a proxy may answer a whole page."""
+    return " ".join(text.split())[:_LONGEST_MESSAGE]
+
+
 @dataclass(eq=False)
 class VaultError(UploadError):
     """The vault, or the way to it, said no. `code`, `status` and `request_id` are the service's.

@@ -24,9 +24,8 @@ from glacier_mpu.vault.errors import (
     TransientError,
     Unreachable,
     VaultError,
+    shortened,
 )
-
-_LONGEST_MESSAGE = 500
 
 # What OpenSSL says of a certificate that is not trusted, and urllib3 of one for another host.
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
@@ -67,7 +66,7 @@ def from_botocore(error: aws.BotoCoreError) -> UploadError:
     if isinstance(error, (*_NOT_CONNECTED, *_LINE_BROKE)):
         kind, reason = _of_the_line(error)
         return kind(f"{_peer(error)}{reason}", code=code)
-    return _of_credentials(error)(_short(str(error)), code=code)
+    return _of_credentials(error)(shortened(str(error)), code=code)
 
 
 def from_chain(error: Exception) -> UploadError:
@@ -100,7 +99,7 @@ def _from_another_service(error: aws.ClientError) -> VaultError:
     code = details.get("Code") or ""
     kind = CredentialsExpired if code in _EXPIRED else CredentialsUnobtainable
     return kind(
-        _short(f"{error.operation_name}: {code}: {details.get('Message') or 'no message'}"),
+        shortened(f"{error.operation_name}: {code}: {details.get('Message') or 'no message'}"),
         code=code,
         status=metadata.get("HTTPStatusCode", 0),
         request_id=metadata.get("RequestId") or "",
@@ -184,7 +183,7 @@ def _reason(cause: BaseException) -> str:
         return f"TLS: {why.replace('_', ' ').lower() if why.isupper() else why}"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror[0].lower() + cause.strerror[1:]
-    return _short(str(cause) or type(cause).__name__)
+    return shortened(str(cause) or type(cause).__name__)
 
 
 def _peer(error: aws.BotoCoreError) -> str:
@@ -193,7 +192,3 @@ def _peer(error: aws.BotoCoreError) -> str:
         if url := error.kwargs.get(name):
             return f"{title}{urlsplit(str(url)).netloc.rpartition('@')[2]}: "
     return ""
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_MESSAGE]

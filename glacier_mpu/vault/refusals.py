@@ -25,9 +25,9 @@ from glacier_mpu.vault.errors import (
     UploadNotFound,
     VaultError,
     VaultNotFound,
+    shortened,
 )
 
-_LONGEST_MESSAGE = 500
 # Signatures are refused when the two clocks differ by as much.
 CLOCKS_DIFFER_SECONDS = 5 * 60
 
@@ -80,8 +80,7 @@ def refusal(
     """
     kind = _meaning(code, message, status)
     named = code if code and not code.isdecimal() else f"HTTP {status}"
-    said = " ".join(message.split())  # a proxy's answer may be a whole page
-    text = f"{named}: {said[:_LONGEST_MESSAGE] or 'no message'}"
+    text = f"{named}: {shortened(message) or 'no message'}"
     if kind is ClockSkew and seconds_behind is not None:
         if abs(seconds_behind) < CLOCKS_DIFFER_SECONDS:
             kind = ArrivedLate

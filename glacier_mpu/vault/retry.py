@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from glacier_mpu.errors import UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.vault.errors import TimedOut, Unreachable, VaultError
-from glacier_mpu.vault.line import Line
+from glacier_mpu.vault.line import Line, is_answered
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.use import Moving, Use
 
@@ -166,7 +166,7 @@ class _Call:
         if not error.max_tries:
             self._shared = self._line.failed(self._use, error)
             return True
-        if isinstance(error, VaultError) and error.status:
+        if is_answered(error):
             self._line.answered()
         return self._failures[type(error)] < error.max_tries
 

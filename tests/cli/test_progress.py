@@ -33,9 +33,7 @@ from glacier_mpu.transfer.events import (
 )
 from glacier_mpu.transfer.pacing import Measured
 from glacier_mpu.vault.answers import StoredPart
-from glacier_mpu.vault.errors import (
-    TransientError,
-)
+from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry

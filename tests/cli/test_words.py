@@ -34,12 +34,7 @@ from glacier_mpu.transfer.events import (
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
-from glacier_mpu.vault.errors import (
-    CredentialsExpired,
-    ServerError,
-    TransientError,
-    Unreachable,
-)
+from glacier_mpu.vault.errors import CredentialsExpired, ServerError, TransientError, Unreachable
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
@@ -70,7 +65,7 @@ FACTS: list[tuple[Event, list[str]]] = [
     (MissingBlocks([1, 4, 5]), ["blocks 1, 4-5"]),
     (
         KnownBlocks([0, 1, 2, 7], 4 * MIB),
-        ["already stored, as the ledger knows: blocks 0-2, 7, 4.0 MiB; not read again"],
+        ["already stored, according to the ledger: blocks 0-2, 7, 4.0 MiB; not read again"],
     ),
     (LedgerUnusable("/srv/l", "No space left"), ["warning", "'/srv/l'", "No space left", "again"]),
     (BlockSent(BLOCK), ["block 7 is stored"]),
@@ -100,7 +95,7 @@ FACTS: list[tuple[Event, list[str]]] = [
     (OutageOver(BUSY, 305), ["calls get through again, after 0:05:05"]),
     (OutageOver(SourceUnreadable("EIO"), 5), ["the file can be read again, after 0:00:05"]),
     (OutageOver(CredentialsExpired("late"), 5), ["credentials are accepted again"]),
-    (Outage(BUSY, UNTIL, 305), ["still, after 0:05:05: HTTP 503: busy; retrying until 06:34"]),
+    (Outage(BUSY, UNTIL, 305), ["HTTP 503: busy; retrying until 06:34 (0:05:05 so far)"]),
     (Outage(TransientError("no sense"), UNTIL), ["no sense; retrying until 06:34"]),
     (
         Retry("read_block", SourceUnreadable("cannot read block 7"), 0.2, 7),

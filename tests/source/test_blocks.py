@@ -10,11 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glacier_mpu.errors import (
-    BadInput,
-    BlocksOutsideFile,
-    TooManyBlocks,
-)
+from glacier_mpu.errors import BadInput, BlocksOutsideFile, TooManyBlocks
 from glacier_mpu.source.blocks import (
     LARGEST_BLOCK,
     LARGEST_FILE,

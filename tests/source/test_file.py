@@ -19,12 +19,7 @@ from botocore.utils import calculate_tree_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier_mpu.errors import (
-    BadInput,
-    SourceChanged,
-    SourceIsFolder,
-    SourceUnreadable,
-)
+from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
 from glacier_mpu.source.blocks import MIB, Block, Plan
 from glacier_mpu.source.body import BlockBody
 from glacier_mpu.source.file import FileSource, as_moment, inspect

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glacier_mpu.errors import (
-    BadInput,
-    FileTooShort,
-    InternalError,
-    SourceLost,
-    UploadError,
-)
+from glacier_mpu.errors import BadInput, FileTooShort, InternalError, SourceLost, UploadError
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
 from glacier_mpu.transfer.request import Status
 from glacier_mpu.vault.errors import (

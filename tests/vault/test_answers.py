@@ -20,9 +20,7 @@ from glacier_mpu.vault.answers import (
     read_upload,
     read_upload_id,
 )
-from glacier_mpu.vault.errors import (
-    TransientError,
-)
+from glacier_mpu.vault.errors import TransientError
 
 HASH = "ab" * 32
 PART = StoredPart(size=MIB, tree_hash=bytes.fromhex(HASH))

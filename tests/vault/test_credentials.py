@@ -351,7 +351,7 @@ def hangs() -> Iterator[Hangs]:
     hangs.goes_on.set()
 
 
-NO_ANSWER = "nothing hands out credentials: no answer for 0.05 seconds"
+NO_ANSWER = "no credentials: what hands them out gave no answer for 0.05 seconds"
 
 
 def test_a_chain_that_hangs_is_told_and_asked_anew_by_the_next_call(hangs: Hangs) -> None:
