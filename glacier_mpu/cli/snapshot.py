@@ -1,0 +1,54 @@
+"""How far a run is at one moment: what the bar, the log, a status line and a status file show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Phase(Enum):
+    """What a run is doing."""
+
+    OPENING = "opening"
+    SENDING = "sending"
+    COMPARING = "comparing"
+    COMPLETING = "completing"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """How far a run is at one moment. Sizes in bytes, times in seconds, blocks counted.
+
+    upload_id         empty until the upload is open
+    size, blocks      what the run is asked for: the file, or the range that was given; None until
+                      the upload is open
+    bytes_done        of `size`: what the vault holds, as far as is known, and what is on its way
+    blocks_done       of `blocks`: what the vault holds, as far as is known
+    blocks_failed     blocks that failed for good
+    to_compare        stored blocks that are compared with the file, in this run
+    compared          those of them that have been compared
+    bytes_on_the_way  of blocks that the vault has not acknowledged yet
+    rate              bytes a second over the last minute, of sending, or where nothing is sent, of
+                      comparing; 0 on a stalled line
+    seconds_left      at that rate; None where it is 0
+    stalled_seconds   since the last byte moved, where that is long enough to be told; else 0
+    retries           tries that failed and were followed by another
+    elapsed_seconds   since the run began
+    """
+
+    phase: Phase
+    upload_id: str = ""
+    size: int | None = None
+    blocks: int | None = None
+    bytes_done: int = 0
+    blocks_done: int = 0
+    blocks_failed: int = 0
+    to_compare: int = 0
+    compared: int = 0
+    bytes_on_the_way: int = 0
+    rate: float = 0.0
+    seconds_left: float | None = None
+    stalled_seconds: float = 0.0
+    retries: int = 0
+    elapsed_seconds: float = 0.0
