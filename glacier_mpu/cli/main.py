@@ -35,6 +35,7 @@ from glacier_mpu.cli.values import AUTO
 from glacier_mpu.errors import InternalError, UploadError
 from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
+from glacier_mpu.transfer.deadline import StopAfter, StopAt, StopTime
 from glacier_mpu.transfer.request import Request, Status
 
 _WIND_UP_SECONDS = 1.0
@@ -95,6 +96,7 @@ def _request(options: Options) -> Request:
         finish=options.finish,
         slots=1 if serial else None if options.threads == AUTO else options.threads,
         max_bandwidth=options.max_bandwidth,
+        stop_time=_stop_time(options),
         keep_going=not serial,
         abort=serial and options.finish and not options.resume,
         resume=options.resume,
@@ -103,6 +105,12 @@ def _request(options: Options) -> Request:
     )
     request.check()
     return request
+
+
+def _stop_time(options: Options) -> StopTime | None:
+    if options.stop_at is not None:
+        return StopAt(options.stop_at.next(datetime.now()))
+    return None if options.stop_after is None else StopAfter(options.stop_after)
 
 
 def _ledger(options: Options) -> str | None:

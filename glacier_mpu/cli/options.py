@@ -12,7 +12,9 @@ from itertools import pairwise
 
 from glacier_mpu.cli import values
 from glacier_mpu.cli.flags import FlagError, Parser
+from glacier_mpu.cli.times import ClockTime
 from glacier_mpu.errors import BadInput
+from glacier_mpu.transfer.bandwidth import Timetable
 
 
 @dataclass(eq=False)
@@ -25,6 +27,8 @@ class UsageError(BadInput):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line asks for. Sizes in bytes, block numbers 0-based and inclusive.
+
+    Times are in seconds where no other unit is named, and by the local clock.
 
     folder   where relative paths begin
     words    the command line itself, with each value joined to its flag, as in `--vault=photos`
@@ -52,7 +56,9 @@ class Options:
     endpoint_url: str | None
     account_id: str
     retry_minutes: float
-    max_bandwidth: int | None
+    max_bandwidth: Timetable | None
+    stop_at: ClockTime | None
+    stop_after: float | None
     rehearse: str | None
     dry_run: bool
     output: str

@@ -6,6 +6,7 @@ import os
 from datetime import datetime, timezone
 from enum import IntEnum
 
+from glacier_mpu.cli.figures import as_stop_time
 from glacier_mpu.cli.next_step import next_command, next_step, run_again_once
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
@@ -148,6 +149,8 @@ def as_receipt(
 def ending_lines(outcome: Outcome, options: Options, *, interrupted: bool) -> list[str]:
     """Return the lines that tell a person how it ended, the command that resumes it last."""
     lines = ["interrupted"] if interrupted else []
+    if outcome.stop_time is not None and not interrupted:
+        lines.append(f"stopped {as_stop_time(outcome.stop_time)} as asked")
     if outcome.error is not None:
         lines += error_lines(outcome.error)
     if outcome.failed:

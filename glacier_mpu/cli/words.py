@@ -1,13 +1,17 @@
-"""The words for what happens while an upload runs, and figures written for people. Pure."""
+"""The words for what happens while an upload runs. Pure."""
 
 from __future__ import annotations
 
 from functools import singledispatch
 from urllib.parse import urlsplit
 
+from glacier_mpu.cli.figures import as_duration, as_limit, as_size, as_stop_time
 from glacier_mpu.cli.next_step import renewal
+from glacier_mpu.cli.times import DAYS
 from glacier_mpu.errors import SourceUnreadable, redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_named_ranges
+from glacier_mpu.transfer.bandwidth import MINUTES_A_DAY, BandwidthChanged
+from glacier_mpu.transfer.deadline import WindingDown
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockDiffers,
@@ -186,6 +190,23 @@ def _(event: SlowedDown) -> str:
 
 
 @as_text.register
+def _(event: BandwidthChanged) -> str:
+    day, minute = divmod(event.entry.minute, MINUTES_A_DAY)
+    time = f"{minute // 60:02}:{minute % 60:02}"
+    since = f"since {DAYS[day][:3]} {time}" if event.at_start else f"from {time}"
+    return f"bandwidth: {as_limit(event.entry.rate)} {since}"
+
+
+@as_text.register
+def _(event: WindingDown) -> str:
+    text = f"stopping {as_stop_time(event.stop_time)}"
+    if not event.sending:
+        return text
+    finished = "its way is" if event.sending == 1 else "their way are"
+    return f"{text}: {_blocks(event.sending)} on {finished} finished first"
+
+
+@as_text.register
 def _(event: Retry) -> str:
     when = f"in {event.wait_seconds:.0f} s" if event.wait_seconds >= 1 else "in under a second"
     if isinstance(event.error, SourceUnreadable):  # which says itself what cannot be read
@@ -234,24 +255,6 @@ def begin_lines(event: BlocksBegin) -> list[str]:
         blocks = _blocks(event.to_compare.blocks, kind="stored ")
         lines.append(f"comparing {blocks} with the file, {as_size(event.to_compare.size)}")
     return lines
-
-
-def as_size(size: int) -> str:
-    """Write a number of bytes for people: `60.1 MiB`."""
-    number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.1f} {unit}" if unit != "B" else f"{size} B"
-        number /= 1024
-    return f"{number:.1f} TiB"
-
-
-def as_duration(seconds: float) -> str:
-    """Write a time for people: `3:05:09`, with days in front where there are any."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    return (f"{days} d " if days else "") + f"{hour}:{minute:02}:{second:02}"
 
 
 def _blocks(count: int, *, kind: str = "") -> str:

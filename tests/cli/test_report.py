@@ -25,6 +25,7 @@ from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.transfer.deadline import StopAfter, StopAt
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.errors import (
@@ -186,6 +187,19 @@ def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks()
     assert "disk" in lines[2]
     assert lines[3] == "failed blocks: 2, 4"
     assert "--upload-id=an-id" in lines[-1]
+
+
+def test_a_run_that_ended_at_its_stop_time_says_so_and_is_no_failure() -> None:
+    at = outcome(Status.OPEN, stop_time=StopAt(datetime(2026, 11, 24, 7)), missing=(3,))
+    assert ending(at, "--stop-at=07:00")[0] == "stopped at 07:00 as asked"
+    assert "--stop-at=07:00" in ending(at, "--stop-at=07:00")[-1]
+    assert exit_code(at) == ExitCode.OPEN
+    assert as_record(at, options(), seconds=1)["error"] is None
+    after = outcome(Status.OPEN, stop_time=StopAfter(5400))
+    assert ending(after)[0] == "stopped after 1:30:00 as asked"
+    assert ending(after, interrupted=True)[:1] == ["interrupted"]
+    nothing = Outcome(status=Status.FAILED, stop_time=StopAfter(1))
+    assert ending(nothing) == ["stopped after 0:00:01 as asked", "no upload was started"]
 
 
 def test_an_interrupted_run_says_whether_an_upload_may_have_been_started() -> None:

@@ -255,6 +255,10 @@ BAD_INPUT = {
     "no threads": (["--threads", "0"], "'0'"),
     "too many threads": (["--threads", "1001"], "1,000"),
     "a rate without a unit": (["--max-bandwidth", "50"], "50Mbit"),
+    "a bad entry of a timetable": (["--max-bandwidth", "08:00,1MB 25:00,off"], "'25:00,off'"),
+    "an entry without a rate": (["--max-bandwidth", "08:00,1MB 19:00"], "'19:00'"),
+    "no time": (["--stop-at", "seven"], "'seven'"),
+    "two stop times": (["--stop-at", "07:00", "--stop-after", "6h"], "--stop-after"),
     "a rate of nothing": (["--max-bandwidth", "0MB"], "50Mbit"),
 }
 
