@@ -20,19 +20,19 @@ from datetime import datetime, timezone
 from glacier_mpu.cli.flags import Parser
 from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
+from glacier_mpu.cli.plan import plan_lines, plan_record, plan_warnings
 from glacier_mpu.cli.receipts import Receipts
 from glacier_mpu.cli.report import (
     ExitCode,
     as_receipt,
     as_record,
     exit_code,
-    plan_lines,
-    plan_record,
     result_lines,
 )
 from glacier_mpu.cli.signals import Interruption
 from glacier_mpu.cli.values import AUTO
 from glacier_mpu.errors import InternalError, UploadError
+from glacier_mpu.source.blocks import Plan
 from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.deadline import StopAfter, StopAt, StopTime
@@ -72,9 +72,7 @@ def main(
         output.verbose = options.verbose
         request = _request(options)
         if options.dry_run:
-            plan = request.plan()
-            output.result(plan_record(options, plan), plan_lines(options, plan))
-            return ExitCode.DONE
+            return _dry_run(options, request.plan(), output)
         retry_seconds = options.retry_minutes * 60
         return _upload(options, request, output, replace(waits or Waits(), retry=retry_seconds))
     except UploadError as error:
@@ -111,6 +109,14 @@ def _stop_time(options: Options) -> StopTime | None:
     if options.stop_at is not None:
         return StopAt(options.stop_at.next(datetime.now()))
     return None if options.stop_after is None else StopAfter(options.stop_after)
+
+
+def _dry_run(options: Options, plan: Plan, output: Output) -> int:
+    now = datetime.now()
+    output.result(plan_record(options, plan, now=now), plan_lines(options, plan, now=now))
+    for warning in plan_warnings(options, plan):
+        output.warning(warning)
+    return ExitCode.DONE
 
 
 def _ledger(options: Options) -> str | None:

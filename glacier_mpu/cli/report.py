@@ -10,7 +10,7 @@ from glacier_mpu.cli.figures import as_stop_time
 from glacier_mpu.cli.next_step import next_command, next_step, run_again_once
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
-from glacier_mpu.source.blocks import MIB, Plan, as_ranges
+from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
 from glacier_mpu.vault.errors import CompletionUnknown, VaultError
@@ -47,38 +47,6 @@ def exit_code(outcome: Outcome, *, signal: int = 0) -> int:
     if code is ExitCode.FAILED and isinstance(outcome.error, BadInput):
         return ExitCode.BAD_INPUT
     return code
-
-
-def plan_record(options: Options, plan: Plan) -> dict[str, object]:
-    """Return what a dry run tells: sizes in bytes, and the requests that AWS will bill."""
-    asked = plan.selection(options.first, options.last)
-    last = plan.block(plan.count - 1)
-    return {
-        "status": "planned",
-        "size": plan.size,
-        "blockSize": plan.block_size,
-        "blocks": plan.count,
-        "lastBlock": last.number,
-        "lastBlockSize": last.size,
-        "blocksToSend": as_ranges(asked),
-        "requests": len(asked) + (options.upload_id is None) + options.finish,
-    }
-
-
-def plan_lines(options: Options, plan: Plan) -> list[str]:
-    """Return the same for people."""
-    record = plan_record(options, plan)
-    short = "" if record["lastBlockSize"] == plan.block_size else ", shorter than the others"
-    resumes = options.resume or options.upload_id is not None
-    unless = "; an open upload keeps its own" if options.block_size is None and resumes else ""
-    return [
-        f"size: {plan.size}",
-        f"block-size: {plan.block_size} ({plan.block_size // MIB} MB{unless})",
-        f"blocks: {plan.count} ({as_ranges(plan.numbers)})",
-        f"last-block: {record['lastBlock']} ({record['lastBlockSize']} bytes{short})",
-        f"blocks-to-send: {record['blocksToSend']}",
-        f"requests: {record['requests']} (billed by AWS; retries and listings are extra)",
-    ]
 
 
 def result_lines(outcome: Outcome) -> list[str]:

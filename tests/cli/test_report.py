@@ -17,8 +17,6 @@ from glacier_mpu.cli.report import (
     as_record,
     ending_lines,
     exit_code,
-    plan_lines,
-    plan_record,
     result_lines,
 )
 from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
@@ -281,23 +279,6 @@ def test_a_rehearsal_names_the_archives_file() -> None:
     made = outcome(Status.COMPLETED, archive=ARCHIVE)
     line = ending(made, "--rehearse", "stand-in")[-1]
     assert line.endswith(str(Path("stand-in", "archives", "an-archive")))
-
-
-# -- the dry run
-
-
-def test_a_dry_run_counts_the_requests() -> None:
-    record = plan_record(options("--start=1", "--end=2", "--finish-upload=False"), PLAN)
-    assert (record["blocksToSend"], record["requests"]) == ("1-2", 3)
-    assert plan_record(options(), PLAN)["requests"] == 5 + 2
-    assert plan_record(options("--upload-id=x"), PLAN)["requests"] == 5 + 1
-
-
-def test_a_dry_run_says_whether_the_last_block_is_shorter_and_the_block_size_may_change() -> None:
-    lines = plan_lines(options("--resume"), Plan(5 * MIB + 1, MIB))
-    assert "last-block: 5 (1 bytes, shorter than the others)" in lines
-    assert "an open upload keeps its own" in lines[1]
-    assert "an open upload keeps its own" not in plan_lines(options(), PLAN)[1]
 
 
 # -- the JSON object

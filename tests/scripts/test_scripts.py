@@ -358,6 +358,16 @@ def test_a_dry_run_prints_the_plan_and_calls_nothing(
     assert ended.result["blocks"] == "3 (0-2)"
     assert ended.result["last-block"].startswith(f"2 ({MIB + 17} bytes")
     assert ended.result["requests"].startswith("5 ")
+    assert ended.result["time-at-10-Mbit/s"].startswith("4 seconds")
+    assert ended.err == ""
+
+
+def test_a_dry_run_at_a_low_rate_warns_of_slow_blocks_and_exits_0(make_file: MakeFile) -> None:
+    words = ["--source-path", make_file(5 * MIB), "--vault", VAULT, "--blocksize", 4, "--dry-run"]
+    ended = run("GlacierMPUP.py", *words, "--max-bandwidth", "08:00,12kB 19:00,off")
+    assert ended.code == 0
+    assert "a block takes 11.7 minutes, 2 at once" in ended.err
+    assert "--blocksize 1 " in ended.err
 
 
 def test_a_rehearsal_makes_its_vault_and_goes_on_in_the_next(
