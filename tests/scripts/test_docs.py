@@ -41,7 +41,7 @@ def told_flags(text: str) -> dict[str, str]:
     """Return each flag of the tables in a text, with its default as it is told there."""
     return {
         flag: default
-        for first, _, default in rows(text)
+        for first, *_, default in rows(text)
         for flag in re.findall(r"--[a-z-]+", first)
     }
 
