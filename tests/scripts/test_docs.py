@@ -152,3 +152,8 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(name: str) -> None:
 def test_every_document_is_linked_from_the_readme() -> None:
     linked = {path for path, _ in files_linked_from("README.md")}
     assert {ROOT / name for name in MANUAL} - {ROOT / "README.md"} <= linked
+
+
+def test_the_picture_calls_no_other_host() -> None:
+    named = set(re.findall(r"https?://[^\"' )]+", read("docs/picture.svg")))
+    assert named == {"http://www.w3.org/2000/svg"}
