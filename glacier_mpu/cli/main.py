@@ -32,7 +32,7 @@ from glacier_mpu.cli.report import (
 )
 from glacier_mpu.cli.signals import Interruption
 from glacier_mpu.cli.values import AUTO
-from glacier_mpu.errors import InternalError, UploadError
+from glacier_mpu.errors import InternalError, UploadError, quoted
 from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.request import Request, Status
@@ -159,6 +159,6 @@ def _keep(receipt: Mapping[str, object], receipts: Receipts, output: Output) -> 
         receipts.append(receipt)
     except OSError as error:
         output.warning(
-            f"THE RECEIPT COULD NOT BE WRITTEN to {receipts.path!r} ({error.strerror}); "
+            f"THE RECEIPT COULD NOT BE WRITTEN to {quoted(receipts.path)} ({error.strerror}); "
             f"the archive is stored, and its id is {receipt['archiveId']}"
         )

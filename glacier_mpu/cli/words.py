@@ -6,7 +6,7 @@ from functools import singledispatch
 from urllib.parse import urlsplit
 
 from glacier_mpu.cli.next_step import renewal
-from glacier_mpu.errors import SourceUnreadable, redacted
+from glacier_mpu.errors import SourceUnreadable, quoted, redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_named_ranges
 from glacier_mpu.transfer.events import (
     AbortFailed,
@@ -88,7 +88,8 @@ def _(event: CandidateRejected) -> str:
 @as_text.register
 def _(event: NothingToResume) -> str:
     return (
-        f"no open upload to resume with the description {event.description!r}; starting a new one"
+        f"no open upload to resume with the description {quoted(event.description)}; starting a "
+        "new one"
     )
 
 
@@ -109,7 +110,7 @@ def _(event: Resuming) -> str:
 
 @as_text.register
 def _(event: DescriptionKept) -> str:
-    return f"the archive keeps the open upload's description: {event.description!r}"
+    return f"the archive keeps the open upload's description: {quoted(event.description)}"
 
 
 @as_text.register
@@ -133,8 +134,8 @@ def _(event: KnownBlocks) -> str:
 @as_text.register
 def _(event: LedgerUnusable) -> str:
     return (
-        f"warning: the ledger in {event.folder!r} cannot be used ({event.reason}): the next run "
-        "may have to read again what this one reads"
+        f"warning: the ledger in {quoted(event.folder)} cannot be used ({event.reason}): the next "
+        "run may have to read again what this one reads"
     )
 
 

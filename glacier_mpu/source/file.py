@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import FileIO
 
-from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
+from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable, quoted
 from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
 from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest
@@ -30,16 +30,16 @@ def inspect(path: str) -> FileSource:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise BadInput(f"cannot upload {path!r}: {reason(error)}") from error
+        raise BadInput(f"cannot upload {quoted(path)}: {reason(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise SourceIsFolder(f"{path!r} is a folder")
+        raise SourceIsFolder(f"{quoted(path)} is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{path!r} is not a regular file")
+        raise BadInput(f"{quoted(path)} is not a regular file")
     try:
         with open(path, "rb"):
             pass  # to learn now, and not in hours, that it may be read
     except OSError as error:
-        raise BadInput(f"cannot read {path!r}: {reason(error)}") from error
+        raise BadInput(f"cannot read {quoted(path)}: {reason(error)}") from error
     check_file_size(status.st_size)
     return _source(path, status)
 
@@ -130,7 +130,9 @@ class FileSource:
         try:
             now = _source(self.path, os.stat(self.path))
         except OSError as error:
-            raise SourceUnreadable(f"cannot look at {self.path!r}: {reason(error)}") from error
+            raise SourceUnreadable(
+                f"cannot look at {quoted(self.path)}: {reason(error)}"
+            ) from error
         changes = [
             f"its {name} was {say(before)}, now {say(after)}"
             for name, before, after, say in (
@@ -141,7 +143,7 @@ class FileSource:
             if before != after
         ]
         if changes:
-            raise SourceChanged(f"{self.path!r} changed during the run: {'; '.join(changes)}")
+            raise SourceChanged(f"{quoted(self.path)} changed during the run: {'; '.join(changes)}")
 
     def _opened(self, block: Block) -> FileIO:
         """Open the file for this block. Raises SourceUnreadable, or SourceChanged for another."""
