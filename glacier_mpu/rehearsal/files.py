@@ -56,9 +56,12 @@ class Incoming:
         with path.open("rb", buffering=0) as source:
             # The kernel copies faster, and shares the blocks on some file systems. Where it
             # cannot copy, or stops early, the plain copy continues from the same byte.
-            with suppress(AttributeError, OSError):
-                while os.copy_file_range(source.fileno(), self._file.fileno(), _KERNEL_COPY_SIZE):
-                    pass
+            if sys.platform == "linux":
+                with suppress(AttributeError, OSError):
+                    while os.copy_file_range(
+                        source.fileno(), self._file.fileno(), _KERNEL_COPY_SIZE
+                    ):
+                        pass
             shutil.copyfileobj(source, self, _COPY_SIZE)
 
     def flush(self) -> None:
