@@ -85,6 +85,8 @@ class Files:
     """Where the bodies below `folder` are."""
 
     def __init__(self, folder: Path) -> None:
+        if sys.platform == "win32":
+            folder = Path(without_limit(os.path.abspath(folder)))
         self.incoming = folder / "incoming"
         self.uploads = folder / "uploads"
         self._archives = folder / "archives"
@@ -147,6 +149,19 @@ class Files:
 
     def _lock_file(self, upload_id: str) -> Path:
         return self.uploads / f"{upload_id}.lock"
+
+
+def without_limit(folder: str) -> str:
+    """Return a folder of Windows by the form of its path that lifts the limit of 260 characters.
+
+    More than half of them are taken by the name of an archive, or of an upload with that of a part.
+    Source: https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+    """
+    if folder.startswith("\\\\?\\"):
+        return folder
+    if folder.startswith("\\\\"):
+        return "\\\\?\\UNC" + folder[1:]
+    return "\\\\?\\" + folder
 
 
 if sys.platform == "win32":
