@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -159,7 +158,7 @@ def next_command(outcome: Outcome, options: Options) -> str:
     dropped = ["--upload-id", "--resume"] if by_id else []
     if outcome.status is Status.STORED or not set(outcome.unproven) & set(_asked(outcome, options)):
         dropped += ["--start", "--end", "--finish-upload"]
-    words = [sys.executable, options.script, *options.words_without(*dropped)]
+    words = [*options.command, *options.words_without(*dropped)]
     if by_id:
         words.append(f"--upload-id={outcome.upload_id}")
     return _from_this_folder(options) + _pasteable(words)
@@ -174,7 +173,7 @@ def _asked(outcome: Outcome, options: Options) -> range:
 def _from_this_folder(options: Options) -> str:
     """Return the change of folder that the command depends on, if it has relative paths."""
     paths = (
-        options.script,
+        *options.command,
         options.source_path,
         options.rehearse,
         options.receipts,

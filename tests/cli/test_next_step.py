@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -126,6 +127,7 @@ def test_a_usage_error_can_be_pickled_and_equals_its_copy() -> None:
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX quoting")
 FOLDER = os.path.abspath("folder")
 SOURCE = os.path.join(FOLDER, "a file.zip")
+PYTHON = sys.executable
 SCRIPT = os.path.join(FOLDER, "GlacierMPUP.py")
 OPEN = Outcome(
     status=Status.OPEN,
@@ -138,14 +140,16 @@ OPEN = Outcome(
 
 def options(*arguments: str, source: str = SOURCE, script: str = SCRIPT) -> Options:
     words = ["--source-path", source, "--vault", "photos", *arguments]
-    return replace(parse(script_parser("GlacierMPUP.py"), words, script=script), folder=FOLDER)
+    return replace(
+        parse(script_parser("GlacierMPUP.py"), words, command=[PYTHON, script]), folder=FOLDER
+    )
 
 
 def resumed(outcome: Outcome, made: Options) -> Options:
     """Return what the next command asks for, read as a shell reads it."""
     words = shlex.split(next_command(outcome, made))
-    script = words.index(made.script)
-    return parse(script_parser("GlacierMPUP.py"), words[script + 1 :], script=made.script)
+    begun = words.index(made.command[-1])
+    return parse(script_parser("GlacierMPUP.py"), words[begun + 1 :], command=made.command)
 
 
 @posix
@@ -210,3 +214,10 @@ def test_in_the_next_command_a_name_that_is_not_utf_8_is_written_by_its_bytes() 
     assert command.isascii()
     assert r"\351" in command
     assert r"\047" in command
+
+
+@posix
+@pytest.mark.parametrize("command", [[PYTHON, SCRIPT], ["/home/me/.local/bin/glacier-mpup"]])
+def test_the_next_command_begins_with_the_words_that_began_this_run(command: list[str]) -> None:
+    made = replace(options(), command=tuple(command))
+    assert shlex.split(next_command(OPEN, made))[: len(command)] == command
