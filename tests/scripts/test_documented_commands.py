@@ -39,7 +39,7 @@ def each(commands: list[Command]) -> pytest.MarkDecorator:
 
 @each([command for command in COMMANDS if command.script])
 def test_a_command_of_a_script_is_read_by_its_parser(command: Command) -> None:
-    parse(SCRIPTS[command.script](), command.arguments, script=command.script)
+    parse(SCRIPTS[command.script](), command.arguments, command=[command.script])
 
 
 @each(of("glacier_mpu.rehearsal"))
