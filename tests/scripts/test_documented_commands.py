@@ -25,7 +25,8 @@ from tests.support.wire_client import tree_hash
 COMMANDS = list(commands())
 # Run as they stand by .ci/run, or by whoever sets up Python on Windows.
 ELSEWHERE = re.compile(
-    r"python3 -m venv|py -m venv|\S*pipx? install|uv tool install \.$|head -c|\.venv/bin/pytest$|python3 bench/run\.py$"
+    r"python3 -m venv|py -m venv|\S*pipx? install|uv tool install \.$|head -c|\.venv/bin/pytest$"
+    r"|python3 bench/run\.py$"
 )
 
 
