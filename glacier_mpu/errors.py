@@ -43,6 +43,16 @@ def redacted(text: str) -> str:
     return _SECRETS.sub(r"\1\2(hidden)", text)
 
 
+def quoted(name: str) -> str:
+    """Return a name in quotes, for a message: only what cannot be printed is escaped.
+
+    repr() would double each backslash of a Windows path, which could then not be copied from there.
+    """
+    mark = '"' if "'" in name else "'"
+    shown = (letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
+    return f"{mark}{''.join(shown)}{mark}"
+
+
 @dataclass(eq=False)
 class UploadError(Exception):
     """Base of them all.

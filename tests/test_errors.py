@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from glacier_mpu import errors
-from glacier_mpu.errors import UploadError
+from glacier_mpu.errors import UploadError, quoted
 from glacier_mpu.vault import errors as vault_errors
 from glacier_mpu.vault.errors import VaultError
 
@@ -99,3 +99,17 @@ def test_credentials_and_signatures_are_hidden_in_a_text(text: str) -> None:
     assert "(hidden)" in hidden
     for secret in ("AKIAX", "0a1b2c3d", "IQoJb3JpZ2lu", "secret"):
         assert secret not in hidden
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (r"C:\photos\all of it.zip", r"'C:\photos\all of it.zip'"),
+        ("Fjällräven 写真", "'Fjällräven 写真'"),
+        ("it's", '"it\'s"'),
+        ("two\nlines\x1b[31m", r"'two\nlines\x1b[31m'"),
+        ("caf\udce9", r"'caf\udce9'"),
+    ],
+)
+def test_a_name_in_a_message_can_be_copied_and_cannot_end_its_line(name: str, shown: str) -> None:
+    assert quoted(name) == shown

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from glacier_mpu.cli.options import UsageError
+from glacier_mpu.errors import quoted
 from glacier_mpu.source.filelock import lock
 
 _LOCK_TRIES = 50
@@ -26,12 +27,12 @@ class Receipts:
                 itself = os.path.samestat(os.fstat(file), os.stat(source_path))
         except OSError as error:
             raise UsageError(
-                f"no receipt can be written to {path!r}: {error.strerror}",
+                f"no receipt can be written to {quoted(path)}: {error.strerror}",
                 next_step="give --receipts a file that can be written to",
             ) from error
         if itself:
             raise UsageError(
-                f"receipts cannot be appended to {path!r}, the file that is to be uploaded",
+                f"receipts cannot be appended to {quoted(path)}, the file that is to be uploaded",
                 next_step="give --receipts another file",
             )
 

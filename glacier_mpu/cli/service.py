@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glacier_mpu.cli.options import Options, UsageError
+from glacier_mpu.errors import quoted
 from glacier_mpu.vault.client import Address
 
 
@@ -40,8 +41,9 @@ def _rehearsal(folder: Path, options: Options) -> Iterator[Address]:
         server = RehearsalServer(folder)
         server.store.create_vault(options.vault)
     except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{str(folder)!r} cannot hold a rehearsal: {error}",
+            f"{quoted(str(folder))} cannot hold a rehearsal: {reason}",
             next_step="give --rehearse a folder that can be written to",
         ) from error
     with server:

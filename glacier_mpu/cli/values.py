@@ -6,6 +6,7 @@ import os
 import re
 from urllib.parse import quote_from_bytes, urlsplit
 
+from glacier_mpu.errors import quoted
 from glacier_mpu.source.blocks import MIB, is_block_size, nearest_block_sizes
 
 LONGEST_DESCRIPTION = 1024
@@ -60,7 +61,9 @@ def vault(text: str) -> str:
     """Read a vault's name."""
     wrong = re.search(r"[^A-Za-z0-9_.-]", text)
     if wrong:
-        raise ValueError(f"a vault's name cannot contain {wrong.group()!r}, only A-Z a-z 0-9 _ . -")
+        raise ValueError(
+            f"a vault's name cannot contain {quoted(wrong.group())}, only A-Z a-z 0-9 _ . -"
+        )
     if not 1 <= len(text) <= 255:
         raise ValueError(f"a vault's name has 1 to 255 characters, and this has {len(text)}")
     return text

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from glacier_mpu.cli.figures import as_duration, as_limit, as_size, as_stop_time
 from glacier_mpu.cli.next_step import renewal
 from glacier_mpu.cli.times import DAYS
-from glacier_mpu.errors import SourceUnreadable, redacted
+from glacier_mpu.errors import SourceUnreadable, quoted, redacted
 from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_named_ranges
 from glacier_mpu.transfer.bandwidth import MINUTES_A_DAY, BandwidthChanged
 from glacier_mpu.transfer.deadline import WindingDown
@@ -92,7 +92,8 @@ def _(event: CandidateRejected) -> str:
 @as_text.register
 def _(event: NothingToResume) -> str:
     return (
-        f"no open upload to resume with the description {event.description!r}; starting a new one"
+        f"no open upload to resume with the description {quoted(event.description)}; starting a "
+        "new one"
     )
 
 
@@ -113,7 +114,7 @@ def _(event: Resuming) -> str:
 
 @as_text.register
 def _(event: DescriptionKept) -> str:
-    return f"the archive keeps the open upload's description: {event.description!r}"
+    return f"the archive keeps the open upload's description: {quoted(event.description)}"
 
 
 @as_text.register
@@ -137,8 +138,8 @@ def _(event: KnownBlocks) -> str:
 @as_text.register
 def _(event: LedgerUnusable) -> str:
     return (
-        f"warning: the ledger in {event.folder!r} cannot be used ({event.reason}): the next run "
-        "may have to read again what this one reads"
+        f"warning: the ledger in {quoted(event.folder)} cannot be used ({event.reason}): the next "
+        "run may have to read again what this one reads"
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from io import FileIO
 from typing import Protocol
 
-from glacier_mpu.errors import SourceChanged, SourceUnreadable
+from glacier_mpu.errors import SourceChanged, SourceUnreadable, quoted
 from glacier_mpu.source.blocks import Block
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop
@@ -171,7 +171,7 @@ class BlockBody:
 def unreadable(name: str, block: Block, error: OSError) -> SourceUnreadable:
     """Return the error for a block that cannot be read."""
     return SourceUnreadable(
-        f"cannot read block {block.number} of {name!r} "
+        f"cannot read block {block.number} of {quoted(name)} "
         f"(bytes {block.offset}-{block.last_byte}): {reason(error)}"
     )
 
@@ -187,11 +187,11 @@ def ends_early(file: FileIO, name: str, block: Block) -> SourceUnreadable | Sour
         return unreadable(name, block, error)
     if size > block.last_byte:
         return SourceUnreadable(
-            f"cannot read block {block.number} of {name!r} to its end at byte {block.last_byte}, "
-            f"though the file has {size} bytes"
+            f"cannot read block {block.number} of {quoted(name)} to its end at byte "
+            f"{block.last_byte}, though the file has {size} bytes"
         )
     return SourceChanged(
-        f"{name!r} has become shorter: it ends before byte {block.last_byte}, "
+        f"{quoted(name)} has become shorter: it ends before byte {block.last_byte}, "
         f"the last of block {block.number}"
     )
 

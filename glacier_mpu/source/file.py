@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import FileIO
 
-from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
+from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable, quoted
 from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
 from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest
@@ -30,16 +31,16 @@ def inspect(path: str) -> FileSource:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise BadInput(f"cannot upload {path!r}: {reason(error)}") from error
+        raise BadInput(f"cannot upload {quoted(path)}: {reason(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise SourceIsFolder(f"{path!r} is a folder")
+        raise SourceIsFolder(f"{quoted(path)} is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{path!r} is not a regular file")
+        raise BadInput(f"{quoted(path)} is not a regular file")
     try:
         with open(path, "rb"):
             pass  # to learn now, and not in hours, that it may be read
     except OSError as error:
-        raise BadInput(f"cannot read {path!r}: {reason(error)}") from error
+        raise BadInput(f"cannot read {quoted(path)}: {reason(error)}") from error
     check_file_size(status.st_size)
     return _source(path, status)
 
@@ -98,10 +99,9 @@ class FileSource:
 
     def release(self, block: Block) -> None:
         """Drop the block from the page cache, so that it pushes no other program's data out."""
-        if not hasattr(os, "posix_fadvise"):
-            return
-        with suppress(OSError), open(self.path, "rb", buffering=0) as file:
-            os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)
+        if sys.platform != "darwin" and sys.platform != "win32":
+            with suppress(OSError), open(self.path, "rb", buffering=0) as file:
+                os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)
 
     def reads_besides(self, block: Block) -> bool:
         """Tell whether a byte behind the block, in the middle or at the end of the file is read.
@@ -130,7 +130,9 @@ class FileSource:
         try:
             now = _source(self.path, os.stat(self.path))
         except OSError as error:
-            raise SourceUnreadable(f"cannot look at {self.path!r}: {reason(error)}") from error
+            raise SourceUnreadable(
+                f"cannot look at {quoted(self.path)}: {reason(error)}"
+            ) from error
         changes = [
             f"its {name} was {say(before)}, now {say(after)}"
             for name, before, after, say in (
@@ -141,7 +143,7 @@ class FileSource:
             if before != after
         ]
         if changes:
-            raise SourceChanged(f"{self.path!r} changed during the run: {'; '.join(changes)}")
+            raise SourceChanged(f"{quoted(self.path)} changed during the run: {'; '.join(changes)}")
 
     def _opened(self, block: Block) -> FileIO:
         """Open the file for this block. Raises SourceUnreadable, or SourceChanged for another."""
@@ -203,6 +205,6 @@ def _source(path: str, status: os.stat_result) -> FileSource:
 
 def _read_ahead(file: FileIO, block: Block) -> None:
     """Tell the platform, where it listens, that the block is about to be read from end to end."""
-    if hasattr(os, "posix_fadvise"):
+    if sys.platform != "darwin" and sys.platform != "win32":
         with suppress(OSError):
             os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_SEQUENTIAL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError, quoted
 from glacier_mpu.source.blocks import Block
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.ledger import Remembered
@@ -186,9 +186,9 @@ def _read_again(task: BlockTask, context: Context, mismatch: HashMismatch) -> Di
 
 def _other_bytes(task: BlockTask) -> SourceChanged:
     return SourceChanged(
-        f"block {task.block.number} of {task.source.name!r} gave other bytes when it was read "
-        "again, though the file's size and time are unchanged: something writes to it, or this "
-        "machine's memory or disk is faulty"
+        f"block {task.block.number} of {quoted(task.source.name)} gave other bytes when it was "
+        "read again, though the file's size and time are unchanged: something writes to it, or "
+        "this machine's memory or disk is faulty"
     )
 
 

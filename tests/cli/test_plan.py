@@ -19,7 +19,7 @@ EVENING = datetime(2026, 11, 24, 18)
 
 def options(*arguments: str, script: str = "GlacierMPUP.py") -> Options:
     words = ["--source-path", "/a file.zip", "--vault", VAULT, *arguments]
-    return parse(script_parser(script), words, script=script)
+    return parse(script_parser(script), words, command=[script])
 
 
 def record(plan: Plan, *arguments: str, script: str = "GlacierMPUP.py") -> dict[str, object]:
