@@ -50,7 +50,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _clients(section: dict[str, Any]) -> Iterator[str]:
-    """Yield the table that the README repeats: a row for each client, mostly of 3 streams."""
+    """Yield the table that docs/bench.md repeats: a row for each client, mostly of 3 streams."""
     rows = []
     for name, title in section["titles"].items():
         one, three = (section["medians"].get(f"{name}-{streams}") for streams in (1, 3))

@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dir", type=Path, required=True, help="folder that keeps the vaults")
     parser.add_argument("--port", type=_port, default=0, help="default: any free one")
-    parser.add_argument("--faults", type=Path, help="table of faults on purpose (see README.md)")
+    parser.add_argument(
+        "--faults", type=Path, help="table of faults on purpose (see docs/rehearsal.md)"
+    )
     return parser
 
 

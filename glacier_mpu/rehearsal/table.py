@@ -2,7 +2,7 @@
 
     {"call": "UploadMultipartPart", "block": 2, "kind": "refuse", "status": 503, "code": "Busy"}
 
-Empty lines and lines that begin with # are skipped. README.md explains the members.
+Empty lines and lines that begin with # are skipped. docs/rehearsal.md explains the members.
 """
 
 from __future__ import annotations

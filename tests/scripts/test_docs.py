@@ -1,0 +1,159 @@
+"""The documents promise what the code does: flags, JSON, permissions, faults, links."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import Action
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import GlacierMPU
+import GlacierMPUP
+from glacier_mpu.rehearsal.server import RehearsalServer
+from glacier_mpu.rehearsal.table import KINDS, read_faults
+from glacier_mpu.transfer.request import Status
+from tests.support.documents import (
+    MANUAL,
+    files_linked_from,
+    headings,
+    quoted,
+    read,
+    rows,
+    section,
+)
+from tests.support.in_process import MIB, End, MakeFile
+from tests.support.scripts import ROOT
+
+FLAGS = {
+    flag: action
+    for build in (GlacierMPU.build_parser, GlacierMPUP.build_parser)
+    for action in build()._actions
+    for flag in action.option_strings
+    if flag != "-h"
+}
+
+
+def told_flags(text: str) -> dict[str, str]:
+    """Return each flag of the tables in a text, with its default as it is told there."""
+    return {
+        flag: default
+        for first, *_, default in rows(text)
+        for flag in re.findall(r"--[a-z-]+", first)
+    }
+
+
+def as_told(action: Action) -> str | None:
+    """Return how a default is told; None where there is none, and the words are free."""
+    if action.required:
+        return "required"
+    if action.nargs == 0:
+        return "off" if action.default is False else ""
+    return str(action.default).removesuffix(".0") if action.default is not None else None
+
+
+def test_every_flag_is_in_the_table_and_no_other() -> None:
+    assert set(told_flags(read("docs/flags.md"))) == set(FLAGS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/flags.md"])
+def test_every_default_is_told_as_it_is(name: str) -> None:
+    for flag, told in told_flags(read(name)).items():
+        default = as_told(FLAGS[flag])
+        if default is None:
+            assert not re.fullmatch(r"required|\d*", told), flag
+        else:
+            assert told.replace("`", "").split(",")[0] == default, flag
+
+
+def test_the_short_table_of_the_readme_has_flags_that_exist() -> None:
+    told = set(told_flags(section("README.md", "Flags")))
+    assert told
+    assert told < set(FLAGS)
+
+
+def members(title: str) -> list[str]:
+    return [name for first, *_ in rows(section("docs/json.md", title)) for name in quoted(first)]
+
+
+def test_every_member_of_the_json_is_in_the_tables_and_no_other(
+    run: Callable[..., End], server: RehearsalServer, make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(MIB)
+    receipts = tmp_path / "receipts.jsonl"
+    planned = run("GlacierMPUP.py", server, source, "--dry-run")
+    done = run("GlacierMPUP.py", server, source, "--receipts", receipts)
+    assert done.code == 0
+    result = members("The result")
+    assert sorted(result) == sorted(done.record)
+    assert sorted(result + members("A receipt")) == sorted(json.loads(receipts.read_text()))
+    assert sorted(members("A dry run")) == sorted(planned.record)
+
+
+def test_every_status_is_told() -> None:
+    for status in Status:
+        assert f"`{status.value}`" in section("docs/json.md", "The result")
+
+
+def test_the_permissions_are_valid_json_and_name_what_is_called() -> None:
+    policy = json.loads(read("docs/permissions.md").partition("```json")[2].partition("```")[0])
+    vault = read("glacier_mpu/vault/calls.py")
+    called = set(re.findall(r"_client\.((?:\w+_multipart_\w+)|list_parts)", vault))
+    actions = {"glacier:" + "".join(word.title() for word in name.split("_")) for name in called}
+    assert set(policy["Statement"][0]["Action"]) == actions
+
+
+def test_the_example_of_faults_is_a_table_that_the_stand_in_takes(tmp_path: Path) -> None:
+    example = section("docs/rehearsal.md", "Faults on purpose").split("```\n")[1]
+    (tmp_path / "table").write_text(example, encoding="utf-8")
+    faults = read_faults(tmp_path / "table")
+    assert [fault.operation for fault in faults] == [
+        "UploadMultipartPart",
+        "CompleteMultipartUpload",
+        "ListParts",
+    ]
+
+
+def test_every_kind_of_fault_is_in_the_table_with_its_members() -> None:
+    told = {
+        kind: set(quoted(own)) - {"before", "after"}
+        for cell, _, own in rows(section("docs/rehearsal.md", "Faults on purpose"))
+        for kind in quoted(cell)
+    }
+    told["refuse-early"] = told["refuse"]  # "the same"
+    assert told == {name: {f.name for f in fields(kind)} for name, kind in KINDS.items()}
+
+
+def test_the_documents_and_the_greeting_name_the_same_aws_clis() -> None:
+    assert "since 1.29 and 2.13" in read("glacier_mpu/rehearsal/__main__.py")
+    told = " ".join(read("docs/rehearsal.md").split())
+    assert "older than 1.29 or 2.13" in told
+    assert "--endpoint-url" in told
+
+
+def test_the_benchs_table_is_the_one_that_was_measured() -> None:
+    table = section("bench/results.md", "In short").strip()
+    assert table in read("docs/bench.md")
+
+
+@pytest.mark.parametrize(
+    "name", [*MANUAL, "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md"]
+)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(name: str) -> None:
+    for path, anchor in files_linked_from(name):
+        assert path.exists(), f"{name}: {path}"
+        if anchor:
+            assert anchor in headings(str(path.relative_to(ROOT))), f"{name}: #{anchor}"
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    linked = {path for path, _ in files_linked_from("README.md")}
+    assert {ROOT / name for name in MANUAL} - {ROOT / "README.md"} <= linked
+
+
+def test_the_picture_calls_no_other_host() -> None:
+    named = set(re.findall(r"https?://[^\"' )]+", read("docs/picture.svg")))
+    assert named == {"http://www.w3.org/2000/svg"}
