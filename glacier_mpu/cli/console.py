@@ -7,6 +7,8 @@ import threading
 from contextlib import suppress
 from typing import TextIO
 
+_USUAL_COLUMNS = 80
+
 
 class Console:
     """Lines on a stream that may go away: a closed pipe or a full disk must not end an upload."""
@@ -52,9 +54,13 @@ class Console:
         """Return the stream's encoding, by which tqdm chooses what its bar is drawn with."""
         return getattr(self._stream, "encoding", None) or "ascii"
 
-    def fileno(self) -> int:
-        """Return the stream's descriptor, by which tqdm learns the terminal's width."""
-        return -1 if self._stream is None else self._stream.fileno()
+    def columns(self) -> int:
+        """Return how wide the terminal is now; 80 where that is not known."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns if self._stream else 0
+        except (OSError, ValueError):
+            columns = 0
+        return columns or _USUAL_COLUMNS
 
 
 def _write(stream: TextIO, text: str) -> None:
