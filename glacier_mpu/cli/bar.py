@@ -16,6 +16,9 @@ from glacier_mpu.cli.words import as_text, begin_lines
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
 
 _COUNTED = (BlockSent, BlockMatches)
+# A terminal shows Ctrl-C as two characters behind the bar, and one in the last column makes some
+# go on to the next line.
+_SPARE_COLUMNS = 3
 
 
 class BarDisplay(Display):
@@ -53,8 +56,7 @@ class BarDisplay(Display):
     def _draw(self) -> None:
         if not self._begins:
             return
-        # A character in the last column makes some terminals go on to the next line.
-        columns = max(1, self._columns() - 1)
+        columns = max(1, self._columns() - _SPARE_COLUMNS)
         snapshot = self.snapshot()
         done, size = done_of_all(snapshot)
         text = bar_text(snapshot, columns=columns)
