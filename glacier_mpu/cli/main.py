@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 
+from glacier_mpu.cli.console import use_utf8_in_files
 from glacier_mpu.cli.flags import Parser
 from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
@@ -46,6 +47,8 @@ def run_script(parser: Parser) -> None:
     # the caller has it ignored, as a shell does for a job in the background, it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        use_utf8_in_files(stream)
     code = main(parser, sys.argv[1:], script=sys.argv[0])
     # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.
     deadline = time.monotonic() + _WIND_UP_SECONDS
@@ -129,7 +132,7 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
         receipts = Receipts(options.receipts, source_path=options.source_path)
     began, clock_began = datetime.now(timezone.utc), time.monotonic()
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
-    display.introduce(first_line(request, options))
+    display.introduce(first_line(request, options), tells_blocks=not request.resumes)
     output.say = display.say
     with Interruption() as interruption, service(options) as address:
         with closing(display):
