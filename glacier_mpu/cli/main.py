@@ -132,7 +132,7 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
         receipts = Receipts(options.receipts, source_path=options.source_path)
     began, clock_began = datetime.now(timezone.utc), time.monotonic()
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
-    display.introduce(first_line(request, options), tells_blocks=not request.resumes)
+    display.introduce(first_line(request, vault=options.vault), tells_blocks=not request.resumes)
     output.say = display.say
     with Interruption() as interruption, service(options) as address:
         with closing(display):

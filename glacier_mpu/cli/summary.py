@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.options import Options
 from glacier_mpu.cli.progress_line import as_rate
 from glacier_mpu.cli.snapshot import Snapshot
 from glacier_mpu.cli.words import as_duration, as_plan, as_size
@@ -10,14 +9,14 @@ from glacier_mpu.errors import quoted
 from glacier_mpu.transfer.request import Outcome, Request, Status
 
 
-def first_line(request: Request, options: Options) -> str:
+def first_line(request: Request, *, vault: str) -> str:
     """Say what the run is about: the file, what it is cut into, and where it goes.
 
     The blocks of an upload that is resumed are not known yet.
     """
     size = as_size(request.source.size)
     blocks = "" if request.resumes else f", {as_plan(request.plan())}"
-    return f"uploading {quoted(request.source.path)} ({size}{blocks}) to vault {options.vault}"
+    return f"uploading {quoted(request.source.path)} ({size}{blocks}) to vault {vault}"
 
 
 def summary_line(outcome: Outcome, snapshot: Snapshot) -> str:
