@@ -36,7 +36,7 @@ _PROBLEMS = (
 
 
 class Display:
-    """Counts what happens and shows some of it. It is a Watcher.
+    """Counts what happens, and shows of it what each kind of display shows. It is a Watcher.
 
     `hear`, `moved`, `compared`, `hashed`, `say` and `snapshot` are safe to call from any thread,
     and everything else belongs to the thread that ticks. None of it is for a signal handler, which
@@ -92,7 +92,7 @@ class Display:
             self._close()
 
     def _show(self, event: Event) -> None:
-        raise NotImplementedError
+        """Show nothing: what is shown of an event is each display's own."""
 
     def _say_opened(self, event: UploadOpened) -> None:
         self._say(as_text(event))
