@@ -9,7 +9,7 @@ from glacier_mpu.cli.figures import as_duration, as_limit, as_size, as_stop_time
 from glacier_mpu.cli.next_step import renewal
 from glacier_mpu.cli.times import DAYS
 from glacier_mpu.errors import SourceUnreadable, quoted, redacted
-from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_named_ranges
+from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan, as_named_ranges
 from glacier_mpu.transfer.bandwidth import MINUTES_A_DAY, BandwidthChanged
 from glacier_mpu.transfer.deadline import WindingDown
 from glacier_mpu.transfer.events import (
@@ -21,6 +21,7 @@ from glacier_mpu.transfer.events import (
     BlockSent,
     BlockSizeRaised,
     CandidateRejected,
+    Completing,
     Connected,
     DescriptionKept,
     Event,
@@ -171,6 +172,11 @@ def _(event: BlockFailed) -> str:
 
 
 @as_text.register
+def _(event: Completing) -> str:
+    return "completing the upload"
+
+
+@as_text.register
 def _(event: AbortFailed) -> str:
     return f"the upload could not be aborted, and stays open: {event.error.message}"
 
@@ -256,6 +262,13 @@ def begin_lines(event: BlocksBegin) -> list[str]:
         blocks = _blocks(event.to_compare.blocks, kind="stored ")
         lines.append(f"comparing {blocks} with the file, {as_size(event.to_compare.size)}")
     return lines
+
+
+def as_plan(plan: Plan) -> str:
+    """Say what a file is cut into: `480 blocks of 128 MiB`."""
+    return (
+        "1 block" if plan.count == 1 else f"{plan.count:,} blocks of {plan.block_size // MIB} MiB"
+    )
 
 
 def _blocks(count: int, *, kind: str = "") -> str:
