@@ -30,6 +30,7 @@ from glacier_mpu.cli.report import (
     as_record,
     exit_code,
     result_lines,
+    went_as_asked,
 )
 from glacier_mpu.cli.signals import Interruption
 from glacier_mpu.cli.values import AUTO
@@ -170,7 +171,7 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
         if receipts is not None and outcome.status is Status.COMPLETED:
             _keep(as_receipt(record, outcome, request, options, began=began), receipts, output)
         code = exit_code(outcome, signal=interruption.signal)
-        if code != ExitCode.DONE or not display.is_silent:
+        if not (went_as_asked(outcome, code) and display.is_silent):
             summary = summary_line(outcome, display.snapshot())
             interrupted = bool(interruption.signal)
             output.ending(outcome, options, summary=summary, interrupted=interrupted)

@@ -50,6 +50,11 @@ def exit_code(outcome: Outcome, *, signal: int = 0) -> int:
     return code
 
 
+def went_as_asked(outcome: Outcome, code: int) -> bool:
+    """Tell whether there is nothing to say: it is done, or its stop time ended what can go on."""
+    return code == ExitCode.DONE or (code == ExitCode.OPEN and outcome.stop_time is not None)
+
+
 def result_lines(outcome: Outcome) -> list[str]:
     """Return what goes to stdout: the archive, or the open upload and its missing blocks."""
     if outcome.status is Status.COMPLETED and outcome.archive is not None:

@@ -114,6 +114,17 @@ def test_in_the_very_minute_of_its_stop_time_a_run_begins_nothing(
         assert open_uploads(server) == []
 
 
+@needs_zones
+def test_a_quiet_run_that_ends_at_its_stop_time_sends_no_mail(
+    make_file: MakeFile, tmp_path: Path
+) -> None:
+    zone = zone_in_which_it_is(7, 0, 5)
+    with glacier(tmp_path / "g") as server:
+        quiet = ("--quiet", "--resume", "--stop-at=07:00")
+        end = carried_out("GlacierMPUP.py", server, make_file(5), *quiet, zone=zone)
+        assert (end.code, end.err) == (3, "")
+
+
 @BOTH
 def test_an_outage_holds_no_script_past_its_stop_time(
     make_file: MakeFile, tmp_path: Path, script: str
