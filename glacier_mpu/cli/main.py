@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import NoReturn
 
 from glacier_mpu.cli.console import use_utf8_in_files
 from glacier_mpu.cli.flags import Parser
@@ -42,14 +43,23 @@ _WIND_UP_SECONDS = 1.0
 
 
 def run_script(parser: Parser) -> None:
-    """Run the script whose parser this is, and end the process with its exit code."""
+    """Run the script of this parser, as Python began it, and end the process with its exit code."""
+    _run(parser, command=(sys.executable, sys.argv[0]))
+
+
+def run_command(parser: Parser) -> None:
+    """Run the same as an installed command, which needs no Python in front of its name."""
+    _run(parser, command=(sys.argv[0],))
+
+
+def _run(parser: Parser, *, command: Sequence[str]) -> NoReturn:
     # Before and after the upload, Ctrl-C ends the process at once and without a traceback; where
     # the caller has it ignored, as a shell does for a job in the background, it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         use_utf8_in_files(stream)
-    code = main(parser, sys.argv[1:], script=sys.argv[0])
+    code = main(parser, sys.argv[1:], command=command)
     # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.
     deadline = time.monotonic() + _WIND_UP_SECONDS
     for thread in threading.enumerate():
@@ -62,15 +72,19 @@ def run_script(parser: Parser) -> None:
 
 
 def main(
-    parser: Parser, arguments: Sequence[str], *, script: str, waits: Waits | None = None
+    parser: Parser,
+    arguments: Sequence[str],
+    *,
+    command: Sequence[str],
+    waits: Waits | None = None,
 ) -> int:
     """Do what the arguments ask for and return the exit code. Must be called in the main thread.
 
-    `script` is the path that the next command is built with; `waits` replaces the default ones.
+    The next command begins with the words of `command`; `waits` replaces the default ones.
     """
     output = Output(json_wanted=asks_for_json(arguments))
     try:
-        options = parse(parser, arguments, script=script)
+        options = parse(parser, arguments, command=command)
         output.verbose = options.verbose
         request = _request(options)
         if options.dry_run:
