@@ -136,7 +136,7 @@ class Run:
             keep=self.writer.note,
             last_activity=self.context.clock() if opened.is_new else None,
         )
-        self.watcher.hear(UploadOpened(opened.upload_id, opened.plan))
+        self.watcher.hear(UploadOpened(opened.upload_id, opened.plan, is_new=opened.is_new))
         self.writer.begin(opened.plan.block_size, opened.upload_id)
         for number, digest in opened.fresh.items():
             self.writer.note(number, digest)
@@ -147,7 +147,7 @@ class Run:
             self.watcher.hear(DescriptionKept(self.description))
         missing = blocks.missing(asked)
         if missing:
-            self.watcher.hear(MissingBlocks(missing))
+            self.watcher.hear(MissingBlocks(missing, len(asked)))
 
     def _compare_known(self, blocks: Blocks, numbers: Sequence[int], *, may_send: bool) -> None:
         hear = self.watcher.hear
