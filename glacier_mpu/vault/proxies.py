@@ -9,7 +9,7 @@ from botocore.utils import get_environ_proxies
 
 from glacier_mpu.errors import ProxyInvalid
 
-_SENSELESS = "the address of the proxy makes no sense"
+_INVALID = "the address of the proxy is not valid"
 
 
 def is_on_this_machine(url: str) -> bool:
@@ -33,9 +33,9 @@ def check_proxy(url: str) -> None:
     try:
         makes_sense = _makes_sense(proxy if "//" in proxy else f"http://{proxy}")
     except ValueError as error:  # a port that is no number, an IPv6 address without its end
-        raise ProxyInvalid(f"{_SENSELESS}: {error}") from error
+        raise ProxyInvalid(f"{_INVALID}: {error}") from error
     if not makes_sense:
-        raise ProxyInvalid(_SENSELESS)
+        raise ProxyInvalid(_INVALID)
 
 
 def _makes_sense(proxy: str) -> bool:
