@@ -11,8 +11,9 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from glacier_mpu.cli.console import Console
+from glacier_mpu.cli.figures import as_duration, as_size
 from glacier_mpu.cli.tally import Progress, Tally
-from glacier_mpu.cli.words import as_duration, as_size, as_text, begin_lines
+from glacier_mpu.cli.words import as_text, begin_lines
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockDiffers,
@@ -23,6 +24,7 @@ from glacier_mpu.transfer.events import (
     Connected,
     Event,
     LedgerUnusable,
+    OtherUpload,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
@@ -36,6 +38,7 @@ SECONDS_BETWEEN_RETRIES = 60.0
 _ALWAYS = (
     Connected,
     UnknownRegion,
+    OtherUpload,
     UploadOpened,
     BlockFailed,
     AbortFailed,

@@ -191,7 +191,7 @@ def test_a_verbose_log_has_every_block_and_every_measurement() -> None:
         log.sends(number, seconds=0)
         log.compares(20 + number, seconds=0)
     assert len(log.told("is stored")) == len(log.told("is already stored")) == 20
-    assert any("slots: 2" in line for line in log.lines)
+    assert any("with 2 blocks at once" in line for line in log.lines)
 
 
 def test_a_log_that_is_not_verbose_has_no_measurements() -> None:
@@ -482,7 +482,7 @@ def test_lines_stand_above_the_bar_with_their_time(bar: Bar) -> None:
     bar.hear(begins(to_send=4), NOTE, RETRY, Measured(2, MIB))
     assert any(line.startswith("12:00:00 the archive keeps") for line in bar.terminal.drawn)
     assert any("send block 7" in line and "12 s" in line for line in bar.terminal.drawn)
-    assert not any("slots" in line for line in bar.terminal.drawn)
+    assert not any("measured" in line for line in bar.terminal.drawn)
     assert "0/4 blocks" in bar.last
 
 
