@@ -27,11 +27,8 @@ def ending_lines(outcome: Outcome, options: Options, *, interrupted: bool) -> li
 
 
 def _interrupted(outcome: Outcome) -> str:
-    if outcome.status is Status.COMPLETED:
-        return "interrupted, but too late: the archive is stored"
-    if outcome.status is Status.STORED:
-        return "interrupted, but too late: every block that was asked for is stored"
-    return "interrupted"
+    too_late = outcome.status in (Status.COMPLETED, Status.STORED)
+    return "interrupted, but too late: all was done already" if too_late else "interrupted"
 
 
 def _completed(outcome: Outcome, options: Options) -> list[str]:
