@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from glacier_mpu.source.blocks import MIB, as_ranges
+from glacier_mpu.source.blocks import MIB, Plan, as_ranges
 
 
 def blocks_left(numbers: Sequence[int], count: int) -> str:
@@ -36,11 +36,18 @@ def counted(count: int, *, kind: str = "") -> str:
     return f"{count:,} {kind}block{'s' * (count != 1)}"
 
 
+def as_plan(plan: Plan) -> str:
+    """Say what a file is cut into: `480 blocks of 128 MiB`."""
+    return f"{counted(plan.count)} of {plan.block_size // MIB} MiB" if plan.count > 1 else "1 block"
+
+
 def as_minute(moment: datetime) -> str:
     """Write a moment by this machine's time."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def as_rate(rate: float) -> str:
-    """Write a rate, given in bytes a second: `5.2 MiB/s`."""
-    return f"{rate / MIB:.1f} MiB/s"
+    """Write bytes a second for people: `5.2 MiB/s`, and KiB/s below one of them."""
+    if rate < MIB:
+        return f"{rate / 1024:.1f} KiB/s"
+    return f"{rate / MIB:,.1f} MiB/s"

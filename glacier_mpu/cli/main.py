@@ -136,8 +136,9 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
     """Carry the request out, and tell what happens while it does and how it ended."""
     with _loading():
         from glacier_mpu.cli.descriptors import make_room
-        from glacier_mpu.cli.progress import choose_display
+        from glacier_mpu.cli.displays import choose_display
         from glacier_mpu.cli.service import service
+        from glacier_mpu.cli.summary import first_line, summary_line
         from glacier_mpu.transfer.upload import upload
 
     make_room(request.slots, rehearses=options.rehearse is not None)
@@ -145,7 +146,9 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
     if options.receipts is not None:
         receipts = Receipts(options.receipts, source_path=options.source_path)
     began, clock_began = datetime.now(timezone.utc), time.monotonic()
-    display = choose_display(output.stderr, quiet=options.quiet, verbose=options.verbose)
+    display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
+    display.introduce(first_line(request, vault=options.vault), tells_blocks=not request.resumes)
+    output.say = display.say
     with Interruption() as interruption, service(options) as address:
         with closing(display):
             outcome = upload(request, address, watcher=display, stop=interruption.stop, waits=waits)
@@ -153,8 +156,12 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
         output.result(record, result_lines(outcome))
         if receipts is not None and outcome.status is Status.COMPLETED:
             _keep(as_receipt(record, outcome, request, options, began=began), receipts, output)
-        output.ending(outcome, options, interrupted=bool(interruption.signal))
-    return exit_code(outcome, signal=interruption.signal)
+        code = exit_code(outcome, signal=interruption.signal)
+        if code != ExitCode.DONE or not display.is_silent:
+            summary = summary_line(outcome, display.snapshot())
+            interrupted = bool(interruption.signal)
+            output.ending(outcome, options, summary=summary, interrupted=interrupted)
+    return code
 
 
 @contextmanager

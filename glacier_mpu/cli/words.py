@@ -23,6 +23,7 @@ from glacier_mpu.transfer.events import (
     BlockSent,
     BlockSizeRaised,
     CandidateRejected,
+    Completing,
     Connected,
     DescriptionKept,
     Event,
@@ -184,6 +185,11 @@ def _(event: BlockDiffers) -> str:
 @as_text.register
 def _(event: BlockFailed) -> str:
     return f"warning: block {event.block.number} failed: {event.error.message}"
+
+
+@as_text.register
+def _(event: Completing) -> str:
+    return "completing the upload"
 
 
 @as_text.register

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port number, 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
     return int(text)
 
 

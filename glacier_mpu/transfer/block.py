@@ -125,6 +125,8 @@ def _read(task: BlockTask, context: Context, *, stop: Stop | None = None) -> Dig
     def on_read(size: int) -> None:
         count(size)
         context.meter.read(size)
+        if not comparing:
+            context.meter.hashed(size)
         # Blocks to be sent come first: reading a large one to compare it takes half a minute.
         context.reading.give_way(task.place)
 

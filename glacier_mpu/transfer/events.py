@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -87,10 +87,16 @@ class DescriptionKept:
 
 @dataclass(frozen=True, slots=True)
 class UploadOpened:
-    """The upload is open; its id is what resuming it takes. One that is not new was told before."""
+    """The upload is open; its id is what resuming it takes. One that is not new was told before.
+
+    asked   the blocks that the run is asked for
+    stored  the blocks that the vault lists with the size that they have in the file
+    """
 
     upload_id: str
     plan: Plan
+    asked: range
+    stored: Collection[int] = ()
     is_new: bool = True
 
 
@@ -185,6 +191,11 @@ class TryingAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Completing:
+    """All that is needed is stored, and the upload is completed now."""
+
+
+@dataclass(frozen=True, slots=True)
 class AbortFailed:
     """The upload could not be aborted, and stays open."""
 
@@ -209,6 +220,7 @@ Event = (
     | BlockMatches
     | BlockDiffers
     | BlockFailed
+    | Completing
     | AbortFailed
     | Measured
     | Settled
@@ -223,7 +235,7 @@ Event = (
 class Watcher(Protocol):
     """Whoever wants to know what happens while it happens.
 
-    `hear`, `moved` and `compared` are called from any thread, `tick` from the caller's.
+    `tick` is called from the caller's thread, the others from any.
     """
 
     def hear(self, event: Event, /) -> None:
@@ -233,7 +245,10 @@ class Watcher(Protocol):
         """So many bytes were sent; a negative number takes back what has to be sent again."""
 
     def compared(self, size: int, /) -> None:
-        """So many bytes of stored blocks were read from the file."""
+        """So many bytes of stored blocks were read; a negative number takes some back."""
+
+    def hashed(self, size: int, /) -> None:
+        """So many bytes of blocks to be sent were read, to be hashed first."""
 
     def tick(self) -> None:
         """A moment has passed: some five times a second."""
@@ -268,6 +283,10 @@ class Meter:
     def compared(self, size: int) -> None:
         """Pass on that bytes of a stored block were read."""
         self.watcher.compared(size)
+
+    def hashed(self, size: int) -> None:
+        """Pass on that bytes of a block to be sent were read."""
+        self.watcher.hashed(size)
 
     def retried(self, retry: Retry) -> None:
         """Count a retry, and pass it on."""

@@ -25,6 +25,7 @@ from glacier_mpu.transfer.context import Context
 from glacier_mpu.transfer.ending import Reached, ending, ending_by_stop
 from glacier_mpu.transfer.events import (
     AbortFailed,
+    Completing,
     DescriptionKept,
     LedgerUnusable,
     MissingBlocks,
@@ -136,11 +137,16 @@ class Run:
             keep=self.writer.note,
             last_activity=self.context.clock() if opened.is_new else None,
         )
-        self.watcher.hear(UploadOpened(opened.upload_id, opened.plan, is_new=opened.is_new))
+        self.watcher.hear(self._opened(self.blocks, is_new=opened.is_new))
         self.writer.begin(opened.plan.block_size, opened.upload_id)
         for number, digest in opened.fresh.items():
             self.writer.note(number, digest)
         return self.blocks
+
+    def _opened(self, blocks: Blocks, *, is_new: bool) -> UploadOpened:
+        asked = blocks.plan.selection(self.request.first, self.request.last)
+        stored = list(filter(blocks.has_full_size, blocks.stored))
+        return UploadOpened(blocks.upload_id, blocks.plan, asked, stored, is_new=is_new)
 
     def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:
         if self.description != self.request.description.strip():
@@ -170,6 +176,7 @@ class Run:
 
     def _complete(self, blocks: Blocks) -> Archive:
         tree_hash = blocks.tree_hash()
+        self.watcher.hear(Completing())
 
         def complete() -> Archive:
             self.context.stop.check()

@@ -21,6 +21,7 @@ from glacier_mpu.transfer.events import (
     BlockSent,
     BlockSizeRaised,
     CandidateRejected,
+    Completing,
     Connected,
     DescriptionKept,
     Event,
@@ -76,7 +77,8 @@ FACTS: list[tuple[Event, list[str]]] = [
     (RESUMING, ["resuming upload an-id, begun ", ": 2 of 1,500 blocks stored"]),
     (AMONG, ["2 of 5 blocks", "of 3 open uploads", "6 of 8"]),
     (DescriptionKept("theirs"), ["'theirs'"]),
-    (UploadOpened("an-id", Plan(MIB, MIB)), ["upload-id: an-id"]),
+    (UploadOpened("an-id", Plan(MIB, MIB), range(1)), ["upload-id: an-id"]),
+    (Completing(), ["completing the upload"]),
     (MissingBlocks([0], 1), ["1 of 1 block left (0)"]),
     (MissingBlocks(range(15, 72), 72), ["57 of 72 blocks left (15-71)"]),
     (MissingBlocks([1, 4, 5], 1500), ["3 of 1,500 blocks left (1, 4-5)"]),
@@ -138,7 +140,7 @@ def test_the_facts_of_an_event_are_in_its_line(event: Event, facts: list[str]) -
 
 
 def test_an_upload_that_is_resumed_is_named_once() -> None:
-    assert as_text(UploadOpened("an-id", Plan(MIB, MIB), is_new=False)) == ""
+    assert as_text(UploadOpened("an-id", Plan(MIB, MIB), range(1), is_new=False)) == ""
 
 
 def test_when_an_upload_was_begun_is_told_by_this_machines_time(in_india: None) -> None:
