@@ -83,6 +83,7 @@ def main(
     The next command begins with the words of `command`; `waits` replaces the default ones.
     """
     output = Output(json_wanted=asks_for_json(arguments))
+    options = None
     try:
         options = parse(parser, arguments, command=command)
         output.verbose = options.verbose
@@ -94,9 +95,9 @@ def main(
         retry_seconds = options.retry_minutes * 60
         return _upload(options, request, output, replace(waits or Waits(), retry=retry_seconds))
     except UploadError as error:
-        return output.refusal(error)
+        return output.refusal(error, options)
     except Exception as bug:  # noqa: BLE001 - it is shown, with its traceback
-        return output.refusal(InternalError.of(bug))
+        return output.refusal(InternalError.of(bug), options)
 
 
 def _request(options: Options) -> Request:
@@ -183,6 +184,6 @@ def _keep(receipt: Mapping[str, object], receipts: Receipts, output: Output) -> 
         receipts.append(receipt)
     except OSError as error:
         output.warning(
-            f"THE RECEIPT COULD NOT BE WRITTEN to {quoted(receipts.path)} ({error.strerror}); "
+            f"the receipt could not be written to {quoted(receipts.path)} ({error.strerror}); "
             f"the archive is stored, and its id is {receipt['archiveId']}"
         )
