@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
 """Upload one large file to an Amazon Glacier vault, one block after another."""
 
-from glacier_mpu.cli.flags import Parser, shared_parser
-from glacier_mpu.cli.main import run_script
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glacier_mpu.cli.start import run_script
+
+if TYPE_CHECKING:
+    from glacier_mpu.cli.flags import Parser
 
 
 def build_parser() -> Parser:
     """Return the parser of this script's flags."""
+    from glacier_mpu.cli.flags import shared_parser
+
     return shared_parser(
         prog="GlacierMPU.py",
         description="Upload one large file to an Amazon Glacier vault, one block after another. "
@@ -17,4 +25,4 @@ def build_parser() -> Parser:
 
 
 if __name__ == "__main__":
-    run_script(build_parser())
+    run_script(build_parser)

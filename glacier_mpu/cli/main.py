@@ -7,10 +7,6 @@ answered at once.
 from __future__ import annotations
 
 import gc
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from glacier_mpu.cli.flags import Parser
+from glacier_mpu.cli.inquiry import Inquiry
 from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
 from glacier_mpu.cli.receipts import Receipts
@@ -31,55 +28,57 @@ from glacier_mpu.cli.report import (
     result_lines,
 )
 from glacier_mpu.cli.signals import Interruption
+from glacier_mpu.cli.status import StatusReport
 from glacier_mpu.cli.values import AUTO
 from glacier_mpu.errors import InternalError, UploadError, quoted
 from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
-from glacier_mpu.transfer.request import Request, Status
-
-_WIND_UP_SECONDS = 1.0
-
-
-def run_script(parser: Parser) -> None:
-    """Run the script whose parser this is, and end the process with its exit code."""
-    # Before and after the upload, Ctrl-C ends the process at once and without a traceback; where
-    # the caller has it ignored, as a shell does for a job in the background, it stays so.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    code = main(parser, sys.argv[1:], script=sys.argv[0])
-    # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.
-    deadline = time.monotonic() + _WIND_UP_SECONDS
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                os._exit(code)
-    gc.freeze()  # the process ends here, and a last collection would take a tenth of a second
-    sys.exit(code)
+from glacier_mpu.transfer.request import Outcome, Request, Status
 
 
 def main(
-    parser: Parser, arguments: Sequence[str], *, script: str, waits: Waits | None = None
+    parser: Parser,
+    arguments: Sequence[str],
+    *,
+    script: str,
+    inquiry: Inquiry | None = None,
+    waits: Waits | None = None,
 ) -> int:
     """Do what the arguments ask for and return the exit code. Must be called in the main thread.
 
-    `script` is the path that the next command is built with; `waits` replaces the default ones.
+    `script` is the path that the next command is built with; `inquiry` is answered while the upload
+    runs; `waits` replaces the default ones.
     """
     output = Output(json_wanted=asks_for_json(arguments))
+    status = None
     try:
         options = parse(parser, arguments, script=script)
         output.verbose = options.verbose
-        request = _request(options)
         if options.dry_run:
-            plan = request.plan()
+            plan = _request(options).plan()
             output.result(plan_record(options, plan), plan_lines(options, plan))
             return ExitCode.DONE
-        retry_seconds = options.retry_minutes * 60
-        return _upload(options, request, output, replace(waits or Waits(), retry=retry_seconds))
+        status = StatusReport(options, warn=output.warning)
+        return _upload(
+            options,
+            _request(options),
+            output,
+            status=status,
+            inquiry=inquiry or Inquiry(),
+            waits=replace(waits or Waits(), retry=options.retry_minutes * 60),
+        )
     except UploadError as error:
-        return output.refusal(error)
+        return _refused(error, output, status)
     except Exception as bug:  # noqa: BLE001 - it is shown, with its traceback
-        return output.refusal(InternalError.of(bug))
+        return _refused(InternalError.of(bug), output, status)
+
+
+def _refused(error: UploadError, output: Output, status: StatusReport | None) -> int:
+    """Tell why nothing was started, and return the exit code."""
+    outcome = Outcome(status=Status.FAILED, error=error)
+    if status is not None:
+        status.end(as_record(outcome, None, seconds=0), exit_code=exit_code(outcome))
+    return output.refusal(error)
 
 
 def _request(options: Options) -> Request:
@@ -114,13 +113,22 @@ def _ledger(options: Options) -> str | None:
     return usual_ledger()
 
 
-def _upload(options: Options, request: Request, output: Output, waits: Waits) -> int:
+def _upload(
+    options: Options,
+    request: Request,
+    output: Output,
+    *,
+    status: StatusReport,
+    inquiry: Inquiry,
+    waits: Waits,
+) -> int:
     """Carry the request out, and tell what happens while it does and how it ended."""
     with _loading():
         from glacier_mpu.cli.descriptors import make_room
         from glacier_mpu.cli.displays import choose_display
         from glacier_mpu.cli.service import service
         from glacier_mpu.cli.summary import first_line, summary_line
+        from glacier_mpu.cli.watch import Watch
         from glacier_mpu.transfer.upload import upload
 
     make_room(request.slots, rehearses=options.rehearse is not None)
@@ -131,14 +139,16 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
     display.introduce(first_line(request, options))
     output.say = display.say
+    watch = Watch(display, inquiry=inquiry, status=status)
     with Interruption() as interruption, service(options) as address:
-        with closing(display):
-            outcome = upload(request, address, watcher=display, stop=interruption.stop, waits=waits)
+        with closing(watch):
+            outcome = upload(request, address, watcher=watch, stop=interruption.stop, waits=waits)
         record = as_record(outcome, options, seconds=time.monotonic() - clock_began)
         output.result(record, result_lines(outcome))
         if receipts is not None and outcome.status is Status.COMPLETED:
             _keep(as_receipt(record, outcome, request, options, began=began), receipts, output)
         code = exit_code(outcome, signal=interruption.signal)
+        status.end(record, exit_code=code)
         if code != ExitCode.DONE or not display.is_silent:
             summary = summary_line(outcome, display.snapshot())
             interrupted = bool(interruption.signal)

@@ -57,6 +57,7 @@ class Options:
     dry_run: bool
     output: str
     receipts: str | None
+    status_file: str | None
     quiet: bool
     verbose: bool
 
