@@ -13,9 +13,12 @@ from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.progress import Display
 from glacier_mpu.cli.progress_line import done_of_all
 from glacier_mpu.cli.words import as_text, begin_lines
-from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
+from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event, UploadOpened
 
 _COUNTED = (BlockSent, BlockMatches)
+# A terminal shows Ctrl-C as two characters behind the bar, and one in the last column makes some
+# go on to the next line.
+_SPARE_COLUMNS = 3
 
 
 class BarDisplay(Display):
@@ -44,6 +47,8 @@ class BarDisplay(Display):
                 self._say(line)
             self._begins = True
             self._draw()
+        elif isinstance(event, UploadOpened):
+            self._say_opened(event)
         elif not isinstance(event, _COUNTED) and not self._is_detail(event):
             self._say(as_text(event))
 
@@ -53,8 +58,7 @@ class BarDisplay(Display):
     def _draw(self) -> None:
         if not self._begins:
             return
-        # A character in the last column makes some terminals go on to the next line.
-        columns = max(1, self._columns() - 1)
+        columns = max(1, self._columns() - _SPARE_COLUMNS)
         snapshot = self.snapshot()
         done, size = done_of_all(snapshot)
         text = bar_text(snapshot, columns=columns)

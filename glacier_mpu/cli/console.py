@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TextIO
 
 _USUAL_COLUMNS = 80
@@ -61,6 +62,18 @@ class Console:
         except (OSError, ValueError):
             columns = 0
         return columns or _USUAL_COLUMNS
+
+
+def use_utf8_in_files(stream: TextIO | None, *, windows: bool = os.name == "nt") -> None:
+    """On Windows, let a stream that goes to a file or a pipe take every name.
+
+    Python would write it in the ANSI code page, which has the letters of a few languages only, and
+    the next command would name no file. PYTHONIOENCODING, where it is set, stays in force.
+    """
+    if not windows or "PYTHONIOENCODING" in os.environ:
+        return
+    if isinstance(stream, TextIOWrapper) and not stream.isatty():
+        stream.reconfigure(encoding="utf-8", errors=stream.errors)
 
 
 def _write(stream: TextIO, text: str) -> None:

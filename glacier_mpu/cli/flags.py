@@ -201,7 +201,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     how_much = group.add_mutually_exclusive_group()
     how_much.add_argument(
-        "--quiet", action="store_true", help="show only the upload id, problems and the result"
+        "--quiet",
+        action="store_true",
+        help="show only problems and the result: nothing on stderr if all goes well",
     )
     how_much.add_argument("--verbose", action="store_true", help="show every block, and tracebacks")
 

@@ -9,7 +9,14 @@ from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.progress import Display
 from glacier_mpu.cli.progress_line import progress_line, progress_text
 from glacier_mpu.cli.words import as_text, begin_lines
-from glacier_mpu.transfer.events import BlockDiffers, BlockMatches, BlocksBegin, BlockSent, Event
+from glacier_mpu.transfer.events import (
+    BlockDiffers,
+    BlockMatches,
+    BlocksBegin,
+    BlockSent,
+    Event,
+    UploadOpened,
+)
 from glacier_mpu.vault.outage import Outage
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -37,6 +44,8 @@ class LogDisplay(Display):
 
     def _show(self, event: Event) -> None:
         match event:
+            case UploadOpened():
+                self._say_opened(event)
             case BlocksBegin():
                 self._said_at.clear()
                 for line in begin_lines(event):

@@ -137,7 +137,7 @@ def _upload(
         receipts = Receipts(options.receipts, source_path=options.source_path)
     began, clock_began = datetime.now(timezone.utc), time.monotonic()
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
-    display.introduce(first_line(request, options))
+    display.introduce(first_line(request, vault=options.vault), tells_blocks=not request.resumes)
     output.say = display.say
     watch = Watch(display, inquiry=inquiry, status=status)
     with Interruption() as interruption, service(options) as address:

@@ -1,15 +1,12 @@
-"""What to do next: in words for each error, and as the command that resumes an upload. Pure."""
+"""What to do next, in words for each error. Pure."""
 
 from __future__ import annotations
 
-import os
-import re
-import shlex
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from glacier_mpu.cli.options import Options, UsageError
+from glacier_mpu.cli.options import UsageError
+from glacier_mpu.cli.quoting import pasteable
 from glacier_mpu.errors import (
     AddressInvalid,
     BlockSizeMismatch,
@@ -28,7 +25,6 @@ from glacier_mpu.errors import (
     UploadError,
 )
 from glacier_mpu.source.blocks import MIB
-from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
@@ -54,7 +50,7 @@ T = TypeVar("T")
 
 def renewal(error: CredentialsExpired) -> str:
     """Say how to renew the credentials."""
-    profile = f" --profile {shlex.quote(error.profile)}" if error.profile else ""
+    profile = f" --profile {pasteable([error.profile])}" if error.profile else ""
     return f"renew the credentials (aws sso login{profile}, or the way you obtained them)"
 
 
@@ -148,54 +144,3 @@ def run_again_once(error: UploadError | None) -> str:
 
 def _most_specific(table: Mapping[type, T], error: object, *, otherwise: T) -> T:
     return next((table[kind] for kind in type(error).__mro__ if kind in table), otherwise)
-
-
-def next_command(outcome: Outcome, options: Options) -> str:
-    """Return the command that resumes the upload, to be pasted as it is.
-
-    It asks for the whole file where every block of the asked range is known to be stored.
-    """
-    by_id = not options.resume or outcome.status is Status.UNKNOWN
-    dropped = ["--upload-id", "--resume"] if by_id else []
-    if outcome.status is Status.STORED or not set(outcome.unproven) & set(_asked(outcome, options)):
-        dropped += ["--start", "--end", "--finish-upload"]
-    words = [sys.executable, options.script, *options.words_without(*dropped)]
-    if by_id:
-        words.append(f"--upload-id={outcome.upload_id}")
-    return _from_this_folder(options) + _pasteable(words)
-
-
-def _asked(outcome: Outcome, options: Options) -> range:
-    if outcome.plan is None:
-        return range(0)
-    return outcome.plan.selection(options.first, options.last)
-
-
-def _from_this_folder(options: Options) -> str:
-    """Return the change of folder that the command depends on, if it has relative paths."""
-    paths = (
-        options.script,
-        options.source_path,
-        options.rehearse,
-        options.receipts,
-        options.ledger,
-    )
-    if all(not path or os.path.isabs(path) for path in paths):
-        return ""
-    change = "cd /d " if os.name == "nt" else "cd "
-    return f"{change}{_pasteable([options.folder])} && "
-
-
-def _pasteable(words: list[str]) -> str:
-    """Quote the words for a POSIX shell; on Windows for cmd."""
-    if os.name != "nt":
-        return " ".join(map(_quoted, words))
-    return " ".join(word if re.fullmatch(r"[\w:\\/.=-]+", word) else f'"{word}"' for word in words)
-
-
-def _quoted(word: str) -> str:
-    """Quote for a POSIX shell; a name that is not UTF-8 by its bytes, as it would not survive."""
-    if word.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in word):
-        return shlex.quote(word)
-    octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(word))
-    return f"\"$(printf '{octal}')\""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from glacier_mpu.cli import values
 from glacier_mpu.cli.flags import FlagError, Parser
 from glacier_mpu.errors import BadInput
+
+# The flags whose value is a path, which means something else in another folder.
+PATH_FLAGS = ("--source-path", "--rehearse", "--receipts", "--ledger", "--status-file")
 
 
 @dataclass(eq=False)
@@ -72,6 +75,22 @@ class Options:
         """Return the words of the command line less these flags, to build the next command from."""
         return [word for word in self.words if word.partition("=")[0] not in flags]
 
+    def from_anywhere(self) -> Options:
+        """Return the same with absolute paths, for a command that is given in another folder.
+
+        The description, by which --resume finds the upload, stays what this run made of its path.
+        """
+        again = replace(
+            self,
+            script=_absolute(self.script, self.folder),
+            source_path=_absolute(self.source_path, self.folder),
+            words=tuple(_with_absolute_path(word, self.folder) for word in self.words),
+        )
+        if again.description == self.description:
+            return again
+        words = (*again.words, f"--comment={self.description}")
+        return replace(again, words=words, comment=self.description)
+
 
 def parse(parser: Parser, arguments: Sequence[str], *, script: str) -> Options:
     """Return what the arguments ask for. Raises UsageError; exits for --help and --version."""
@@ -101,3 +120,20 @@ def _check_rehearsal(options: Options) -> None:
                 f"--rehearse and {flag} contradict each other: a rehearsal calls no service",
                 next_step="leave one of them out",
             )
+
+
+def _with_absolute_path(word: str, folder: str) -> str:
+    flag, _, value = word.partition("=")
+    if flag not in PATH_FLAGS or word == "--ledger=none":
+        return word
+    return f"{flag}={_absolute(value, folder)}"
+
+
+def _absolute(path: str, folder: str) -> str:
+    if os.name == "nt":  # which takes `..` out itself, and has a current folder for each drive
+        return os.path.abspath(path)
+    if os.path.isabs(path):
+        return path
+    joined = os.path.join(folder, path)
+    # Behind a link to a folder, `..` leads elsewhere than the text says.
+    return joined if ".." in path.split("/") else os.path.normpath(joined)

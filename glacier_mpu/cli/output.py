@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from glacier_mpu.cli.console import Console
 from glacier_mpu.cli.lines import ERROR, WARNING, Lines
-from glacier_mpu.cli.next_step import next_command
+from glacier_mpu.cli.next_command import next_command
 from glacier_mpu.cli.options import Options
 from glacier_mpu.cli.report import as_record, ending_lines, error_lines, exit_code
 from glacier_mpu.errors import InternalError, UploadError, redacted

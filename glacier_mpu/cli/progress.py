@@ -9,7 +9,7 @@ from collections.abc import Callable
 from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.snapshot import Snapshot
 from glacier_mpu.cli.tally import Tally
-from glacier_mpu.cli.words import as_text
+from glacier_mpu.cli.words import as_plan, as_text
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockFailed,
@@ -48,11 +48,13 @@ class Display:
         self.clock = clock
         self.tally = Tally(clock)
         self.is_silent = True
+        self._tells_blocks = True
         self._lock = threading.Lock()
         self._told_retry_at: dict[type[Exception], float] = {}
 
-    def introduce(self, text: str) -> None:
-        """Say first what the run is about."""
+    def introduce(self, text: str, *, tells_blocks: bool) -> None:
+        """Say first what the run is about; into which blocks, too, as soon as it is known."""
+        self._tells_blocks = tells_blocks
         self.say(text)
 
     def say(self, text: str) -> None:
@@ -92,6 +94,11 @@ class Display:
     def _show(self, event: Event) -> None:
         raise NotImplementedError
 
+    def _say_opened(self, event: UploadOpened) -> None:
+        self._say(as_text(event))
+        if not self._tells_blocks:
+            self._say(f"the upload has {as_plan(event.plan)}")
+
     def _draw(self) -> None:
         """Draw nothing."""
 
@@ -130,7 +137,7 @@ class QuietDisplay(Display):
 
     _introduction = ""
 
-    def introduce(self, text: str) -> None:
+    def introduce(self, text: str, *, tells_blocks: bool) -> None:
         self._introduction = text
 
     def _show(self, event: Event) -> None:

@@ -6,7 +6,8 @@ import os
 from datetime import datetime, timezone
 from enum import IntEnum
 
-from glacier_mpu.cli.next_step import next_command, next_step, run_again_once
+from glacier_mpu.cli.next_command import next_command, paste_hint
+from glacier_mpu.cli.next_step import next_step, run_again_once
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import MIB, Plan, as_ranges
@@ -185,21 +186,23 @@ def _completed(outcome: Outcome, options: Options) -> list[str]:
 
 def _stored(outcome: Outcome, options: Options) -> list[str]:
     missing = as_ranges(outcome.missing)
+    command = next_command(outcome, options)
+    purpose = "to send the missing blocks and complete it" if missing else "to complete it"
     return [
         f"all requested blocks are stored; missing blocks: {missing or 'none'}",
-        _stays_open(outcome)
-        + ("to send the missing blocks and complete it:" if missing else "to complete it:"),
-        next_command(outcome, options),
+        f"{_stays_open(outcome)}{purpose}{paste_hint(command)}:",
+        command,
     ]
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
+    command = next_command(outcome, options)
     if outcome.upload_id:
-        line = f"{_stays_open(outcome)}to resume it:"
+        line = f"{_stays_open(outcome)}to resume it"
     else:
         maybe = "an upload may have been started; " if outcome.may_have_begun else ""
-        line = f"{maybe}to try again:"
-    return [line, next_command(outcome, options)]
+        line = f"{maybe}to try again"
+    return [f"{line}{paste_hint(command)}:", command]
 
 
 def _stays_open(outcome: Outcome) -> str:
@@ -250,7 +253,8 @@ def _unknown(outcome: Outcome, options: Options) -> list[str]:
         f"--vault-name={options.vault} --job-parameters Type=inventory-retrieval",
     ]
     if not (error and error.gone):
-        lines += ["the upload may still be open; to find out:", next_command(outcome, options)]
+        command = next_command(outcome, options)
+        lines += [f"the upload may still be open; to find out{paste_hint(command)}:", command]
     return lines
 
 

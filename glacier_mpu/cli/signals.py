@@ -14,13 +14,15 @@ from glacier_mpu.stop import Stop
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
-# By signal, what a second one does. SIGHUP does not exist on Windows.
+# By signal, what a second one does. Windows has no SIGHUP, but SIGBREAK: Ctrl-Break, and a console
+# window that is closed, which leaves a run some five seconds.
 _SECOND = {
     getattr(signal, name): then
     for name, then in (
         ("SIGINT", signal.SIG_DFL),
         ("SIGTERM", signal.SIG_DFL),
         ("SIGHUP", signal.SIG_IGN),
+        ("SIGBREAK", signal.SIG_DFL),
     )
     if hasattr(signal, name)
 }

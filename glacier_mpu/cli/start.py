@@ -31,8 +31,11 @@ def run_script(build_parser: Callable[[], Parser]) -> None:
     # the caller has it ignored, as a shell does for a job in the background, it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from glacier_mpu.cli.console import use_utf8_in_files
     from glacier_mpu.cli.main import main
 
+    for stream in (sys.stdout, sys.stderr):
+        use_utf8_in_files(stream)
     code = main(build_parser(), sys.argv[1:], script=sys.argv[0], inquiry=inquiry)
     inquiry.ignore()
     # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.options import Options
 from glacier_mpu.cli.progress_line import as_rate
 from glacier_mpu.cli.snapshot import Snapshot
-from glacier_mpu.cli.words import as_duration, as_size
-from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.cli.words import as_duration, as_plan, as_size
+from glacier_mpu.errors import quoted
 from glacier_mpu.transfer.request import Outcome, Request, Status
 
 
-def first_line(request: Request, options: Options) -> str:
+def first_line(request: Request, *, vault: str) -> str:
     """Say what the run is about: the file, what it is cut into, and where it goes.
 
     The blocks of an upload that is resumed are not known yet.
     """
     size = as_size(request.source.size)
-    blocks = "" if request.resumes else f", {blocks_text(request.plan())}"
-    return f"uploading {request.source.path} ({size}{blocks}) to vault {options.vault}"
-
-
-def blocks_text(plan: Plan) -> str:
-    """Say what a file is cut into: `480 blocks of 128 MiB`."""
-    if plan.count == 1:
-        return "1 block"
-    return f"{plan.count:,} blocks of {plan.block_size // MIB} MiB"
+    blocks = "" if request.resumes else f", {as_plan(request.plan())}"
+    return f"uploading {quoted(request.source.path)} ({size}{blocks}) to vault {vault}"
 
 
 def summary_line(outcome: Outcome, snapshot: Snapshot) -> str:

@@ -89,6 +89,7 @@ class Tally:
         """Note that the run has ended."""
         with self._lock:
             self._phase = Phase.ENDED
+            self._stalled_since.clear()
 
     def snapshot(self) -> Snapshot:
         """Return how far it is now."""
@@ -191,7 +192,7 @@ class Tally:
 
     def _rate(self, now: float) -> float:
         lane = self._comparing if self._now_phase is Phase.COMPARING else self._sending
-        pauses = now - lane.flow.passed_at >= STALL_SECONDS
+        pauses = now - lane.flow.passed_at >= STALL_SECONDS or self._phase is Phase.ENDED
         return 0.0 if pauses or self._stalled_since else lane.rate(now)
 
     def _is_reading(self, now: float) -> bool:

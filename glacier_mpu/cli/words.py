@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from glacier_mpu.cli.next_step import renewal
 from glacier_mpu.errors import SourceUnreadable, quoted, redacted
-from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, as_named_ranges
+from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan, as_named_ranges
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockDiffers,
@@ -259,6 +259,13 @@ def as_duration(seconds: float) -> str:
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     return (f"{days} d " if days else "") + f"{hour}:{minute:02}:{second:02}"
+
+
+def as_plan(plan: Plan) -> str:
+    """Say what a file is cut into: `480 blocks of 128 MiB`."""
+    return (
+        "1 block" if plan.count == 1 else f"{plan.count:,} blocks of {plan.block_size // MIB} MiB"
+    )
 
 
 def _blocks(count: int, *, kind: str = "") -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Exit 0, or 2 if the port is taken, or the folder or the table of faults unusable.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a folder's name may have letters that it lacks
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         faults = read_faults(options.faults) if options.faults else []
@@ -40,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     with server:
-        sys.stdout.write(_greeting(server, faults))
+        sys.stdout.write(greeting(server, faults))
         sys.stdout.flush()
         while not stop.wait(0.5):  # on Windows Ctrl-C does not interrupt an endless wait
             pass
@@ -67,25 +72,36 @@ def _port(text: str) -> int:
     return port
 
 
-def _greeting(server: RehearsalServer, faults: Sequence[Fault]) -> str:
-    """Where the stand-in is and how to use it, as lines that a shell accepts."""
-    return "\n".join(
-        [
-            f"# endpoint: {server.endpoint_url}",
-            f"# account:  {ACCOUNT_ID}",
-            f"# region:   {REGION}",
-            f"# vaults:   {server.folder}",
-            f"# faults:   {len(faults) or 'none'}",
-            f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}",
-            f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
-            f"export AWS_DEFAULT_REGION={REGION}",
-            f"export AWS_ENDPOINT_URL_GLACIER={server.endpoint_url}",
-            "# The AWS CLI reads the last line since 1.29 and 2.13. Give older ones the flag",
-            f"# --endpoint-url {server.endpoint_url} with each command.",
-            "# Ctrl-C ends the rehearsal; what is stored stays for the next one.",
-            "",
-        ]
-    )
+def greeting(
+    server: RehearsalServer, faults: Sequence[Fault], *, windows: bool = os.name == "nt"
+) -> str:
+    """Where the stand-in is and how to use it, as lines that a shell accepts; on Windows, cmd."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL_GLACIER": server.endpoint_url,
+    }
+    about = [
+        f"endpoint: {server.endpoint_url}",
+        f"account:  {ACCOUNT_ID}",
+        f"region:   {REGION}",
+        f"vaults:   {server.folder}",
+        f"faults:   {len(faults) or 'none'}",
+    ]
+    notes = [
+        "The AWS CLI reads AWS_ENDPOINT_URL_GLACIER since 1.29 and 2.13. Give older ones the flag",
+        f"--endpoint-url {server.endpoint_url} with each command.",
+        "Ctrl-C ends the rehearsal; what is stored stays for the next one.",
+    ]
+    remark, export = ("rem", "set") if windows else ("#", "export")
+    if windows:
+        in_powershell = "; ".join(f"$env:{name}='{value}'" for name, value in variables.items())
+        notes.insert(0, f"In PowerShell: {in_powershell}")
+    lines = [f"{remark} {line}" for line in about]
+    lines += [f"{export} {name}={value}" for name, value in variables.items()]
+    lines += [f"{remark} {line}" for line in notes]
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

@@ -56,9 +56,12 @@ class Incoming:
         with path.open("rb", buffering=0) as source:
             # The kernel copies faster, and shares the blocks on some file systems. Where it
             # cannot copy, or stops early, the plain copy continues from the same byte.
-            with suppress(AttributeError, OSError):
-                while os.copy_file_range(source.fileno(), self._file.fileno(), _KERNEL_COPY_SIZE):
-                    pass
+            if sys.platform == "linux":
+                with suppress(AttributeError, OSError):
+                    while os.copy_file_range(
+                        source.fileno(), self._file.fileno(), _KERNEL_COPY_SIZE
+                    ):
+                        pass
             shutil.copyfileobj(source, self, _COPY_SIZE)
 
     def flush(self) -> None:
@@ -82,6 +85,8 @@ class Files:
     """Where the bodies below `folder` are."""
 
     def __init__(self, folder: Path) -> None:
+        if sys.platform == "win32":
+            folder = Path(without_limit(os.path.abspath(folder)))
         self.incoming = folder / "incoming"
         self.uploads = folder / "uploads"
         self._archives = folder / "archives"
@@ -144,6 +149,19 @@ class Files:
 
     def _lock_file(self, upload_id: str) -> Path:
         return self.uploads / f"{upload_id}.lock"
+
+
+def without_limit(folder: str) -> str:
+    """Return a folder of Windows by the form of its path that lifts the limit of 260 characters.
+
+    More than half of them are taken by the name of an archive, or of an upload with that of a part.
+    Source: https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation
+    """
+    if folder.startswith("\\\\?\\"):
+        return folder
+    if folder.startswith("\\\\"):
+        return "\\\\?\\UNC" + folder[1:]
+    return "\\\\?\\" + folder
 
 
 if sys.platform == "win32":

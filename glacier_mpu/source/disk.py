@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 # What the models of virtual disks are called by QEMU, VirtualBox, VMware and Hyper-V.
 _VIRTUAL_MODEL = re.compile("QEMU|VBOX|Virtual", re.IGNORECASE)
@@ -17,11 +18,13 @@ def is_rotating(path: str, sys_root: str = "/sys") -> bool | None:
     and overlay have numbers without a block device; other systems have no such place.
     Source: https://docs.kernel.org/admin-guide/abi-stable.html (/sys/block/<disk>/queue/rotational)
     """
+    if sys.platform == "win32":
+        return None
     try:
         device = os.stat(path).st_dev
         number = f"{os.major(device)}:{os.minor(device)}"
         return _rotates(os.path.realpath(f"{sys_root}/dev/block/{number}"))
-    except (AttributeError, OSError):
+    except OSError:
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -98,10 +99,9 @@ class FileSource:
 
     def release(self, block: Block) -> None:
         """Drop the block from the page cache, so that it pushes no other program's data out."""
-        if not hasattr(os, "posix_fadvise"):
-            return
-        with suppress(OSError), open(self.path, "rb", buffering=0) as file:
-            os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)
+        if sys.platform != "darwin" and sys.platform != "win32":
+            with suppress(OSError), open(self.path, "rb", buffering=0) as file:
+                os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_DONTNEED)
 
     def reads_besides(self, block: Block) -> bool:
         """Tell whether a byte behind the block, in the middle or at the end of the file is read.
@@ -205,6 +205,6 @@ def _source(path: str, status: os.stat_result) -> FileSource:
 
 def _read_ahead(file: FileIO, block: Block) -> None:
     """Tell the platform, where it listens, that the block is about to be read from end to end."""
-    if hasattr(os, "posix_fadvise"):
+    if sys.platform != "darwin" and sys.platform != "win32":
         with suppress(OSError):
             os.posix_fadvise(file.fileno(), block.offset, block.size, os.POSIX_FADV_SEQUENTIAL)

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import pytest
 
-from glacier_mpu.cli.console import Console
+from glacier_mpu.cli.console import Console, use_utf8_in_files
 from tests.support.scripts import ROOT
 
 
@@ -115,3 +115,36 @@ def test_a_stream_that_is_gone_does_not_change_the_exit_code(which: str, gone: s
     finally:
         os.close(descriptor)
     assert (done.returncode, done.stdout or b"", done.stderr or b"") == (3, b"", b"")
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "windows", "encoding"),
+    [
+        (io.TextIOWrapper, True, "utf-8"),
+        (io.TextIOWrapper, False, "cp1252"),
+        (Terminal, True, "cp1252"),
+    ],
+    ids=["a file on Windows", "a file elsewhere", "a terminal"],
+)
+def test_a_file_of_windows_takes_every_name(
+    kind: type[io.TextIOWrapper],
+    windows: bool,
+    encoding: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    stream = kind(io.BytesIO(), encoding="cp1252", errors="backslashreplace")
+    use_utf8_in_files(stream, windows=windows)
+    assert (stream.encoding, stream.errors) == (encoding, "backslashreplace")
+
+
+def test_an_encoding_that_was_asked_for_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "cp437")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
+    use_utf8_in_files(stream, windows=True)
+    assert stream.encoding == "cp437"

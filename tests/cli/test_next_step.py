@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from glacier_mpu import errors
-from glacier_mpu.cli.next_step import next_command, next_step
-from glacier_mpu.cli.options import Options, UsageError, parse
-from glacier_mpu.source.blocks import MIB, Plan
-from glacier_mpu.transfer.request import Outcome, Status
+from glacier_mpu.cli.next_step import next_step
+from glacier_mpu.cli.options import UsageError
+from glacier_mpu.source.blocks import MIB
 from glacier_mpu.vault import errors as of_vault
-from tests.support.scripts import script_parser
 
 # What the error says is enough, or the ending of the run says what to do.
 NEEDS_NONE = {
@@ -119,94 +114,3 @@ def test_a_usage_error_can_be_pickled_and_equals_its_copy() -> None:
     assert copy == error
     assert str(copy) == "--vault is wrong"
     assert copy != UsageError("--vault is wrong")
-
-
-# -- the command that resumes
-
-posix = pytest.mark.skipif(os.name == "nt", reason="POSIX quoting")
-FOLDER = os.path.abspath("folder")
-SOURCE = os.path.join(FOLDER, "a file.zip")
-SCRIPT = os.path.join(FOLDER, "GlacierMPUP.py")
-OPEN = Outcome(
-    status=Status.OPEN,
-    upload_id="-an-id",
-    plan=Plan(5 * MIB, MIB),
-    missing=(1, 2, 3, 4),
-    unproven=(1, 2, 3, 4),
-)
-
-
-def options(*arguments: str, source: str = SOURCE, script: str = SCRIPT) -> Options:
-    words = ["--source-path", source, "--vault", "photos", *arguments]
-    return replace(parse(script_parser("GlacierMPUP.py"), words, script=script), folder=FOLDER)
-
-
-def resumed(outcome: Outcome, made: Options) -> Options:
-    """Return what the next command asks for, read as a shell reads it."""
-    words = shlex.split(next_command(outcome, made))
-    script = words.index(made.script)
-    return parse(script_parser("GlacierMPUP.py"), words[script + 1 :], script=made.script)
-
-
-@posix
-def test_the_next_command_resumes_by_the_upload_id_with_the_same_flags() -> None:
-    again = resumed(OPEN, options("--threads", "7", "--comment", "it's mine"))
-    assert (again.upload_id, again.threads, again.comment) == ("-an-id", 7, "it's mine")
-    assert again.source_path == SOURCE
-
-
-@posix
-def test_the_next_command_keeps_the_range_while_blocks_of_it_are_missing() -> None:
-    again = resumed(OPEN, options("--start=2", "--end=3", "--finish-upload=False"))
-    assert (again.first, again.last, again.finish) == (2, 3, False)
-
-
-@posix
-def test_the_next_command_keeps_the_range_while_blocks_of_it_are_not_compared() -> None:
-    """Nothing is known to be missing; yet to finish was not asked for."""
-    stopped = replace(OPEN, missing=())
-    again = resumed(stopped, options("--start=2", "--end=3", "--finish-upload=False"))
-    assert (again.first, again.last, again.finish) == (2, 3, False)
-
-
-@posix
-def test_the_next_command_asks_for_the_whole_file_once_the_range_is_stored() -> None:
-    made = options("--end", "0", "--finish-upload", "False")
-    for outcome in (OPEN, replace(OPEN, status=Status.STORED, missing=(0,))):
-        again = resumed(outcome, made)
-        assert (again.first, again.last, again.finish) == (None, None, True)
-
-
-@posix
-def test_with_resume_the_next_command_is_the_same_command_again() -> None:
-    again = resumed(OPEN, options("--resume"))
-    assert (again.resume, again.upload_id) == (True, None)
-
-
-@posix
-def test_what_became_of_this_very_upload_is_asked_by_its_id() -> None:
-    again = resumed(replace(OPEN, status=Status.UNKNOWN), options("--resume"))
-    assert (again.resume, again.upload_id) == (False, "-an-id")
-
-
-@posix
-def test_the_next_command_changes_to_the_folder_only_where_a_path_is_relative() -> None:
-    assert "cd " not in next_command(OPEN, options("--receipts", SOURCE))
-    assert "cd " not in next_command(OPEN, options("--ledger", FOLDER))
-    assert "cd " not in next_command(OPEN, options("--ledger", "none"))
-    for relative in (
-        options(source="a file.zip"),
-        options(script="GlacierMPUP.py"),
-        options("--rehearse", "stand-in"),
-        options("--receipts", "receipts.jsonl"),
-        options("--ledger", "ledger"),
-    ):
-        assert next_command(OPEN, relative).startswith(f"cd {shlex.quote(FOLDER)} && ")
-
-
-@posix
-def test_in_the_next_command_a_name_that_is_not_utf_8_is_written_by_its_bytes() -> None:
-    command = next_command(OPEN, options(source="/caf\udce9's"))
-    assert command.isascii()
-    assert r"\351" in command
-    assert r"\047" in command

@@ -356,9 +356,9 @@ def test_unencrypted_data_to_another_machine_is_warned_of(make_file: MakeFile) -
     """Nothing is sent: without credentials the first call fails before it leaves the machine."""
     words = ["--source-path", make_file(5), "--vault", "v", "--region", "eu-west-1", "--quiet"]
     clear = run("GlacierMPU.py", *words, "--endpoint-url", "http://glacier.example")
-    assert "unencrypted" in clear.err
+    assert "sent unencrypted" in clear.err
     safe = run("GlacierMPU.py", *words, "--endpoint-url", "https://glacier.example")
-    assert "unencrypted" not in safe.err
+    assert "sent unencrypted" not in safe.err
 
 
 @pytest.mark.parametrize("how", ["--verbose", "--quiet", "--output=json"])

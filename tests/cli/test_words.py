@@ -20,6 +20,7 @@ from glacier_mpu.transfer.events import (
     BlockSent,
     BlockSizeRaised,
     CandidateRejected,
+    Completing,
     Connected,
     DescriptionKept,
     Event,
@@ -60,7 +61,8 @@ FACTS: list[tuple[Event, list[str]]] = [
     (RESUMING, ["resuming upload an-id", "2026-01-02 03:04:05 UTC", "2 of 1,500 blocks"]),
     (AMONG, ["2 of 5 blocks", "of 3 open uploads", "6 of 8"]),
     (DescriptionKept("theirs"), ["'theirs'"]),
-    (UploadOpened("an-id", Plan(MIB, MIB)), ["upload-id: an-id"]),
+    (UploadOpened("an-id", Plan(MIB, MIB), range(1)), ["upload-id: an-id"]),
+    (Completing(), ["completing the upload"]),
     (MissingBlocks([4]), ["block 4"]),
     (MissingBlocks([1, 4, 5]), ["blocks 1, 4-5"]),
     (

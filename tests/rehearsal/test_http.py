@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from glacier_mpu.rehearsal.__main__ import greeting
 from glacier_mpu.rehearsal.files import Incoming
 from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.operations import Digests
@@ -345,19 +346,43 @@ def test_the_command_says_how_to_use_it_and_ends_cleanly_on(tmp_path: Path, name
         text=True,
     ) as process:
         assert process.stdout is not None
-        greeting = [process.stdout.readline() for _ in range(12)]
+        said = [process.stdout.readline() for _ in range(12)]
         process.send_signal(getattr(signal, name))
         rest = process.communicate(timeout=20)
     assert (process.returncode, *rest) == (0, "", "")
-    assert greeting[0].startswith("# endpoint: http://127.0.0.1:")
-    endpoint = greeting[0].split()[-1]
-    assert f"export AWS_ENDPOINT_URL_GLACIER={endpoint}\n" in greeting
-    assert f"# --endpoint-url {endpoint} with each command.\n" in greeting  # for old AWS CLIs
-    assert "# faults:   none\n" in greeting
-    assert greeting[-1].startswith("# Ctrl-C ")
-    assert f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}\n" in greeting
-    assert f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}\n" in greeting
-    assert all(line.startswith(("# ", "export AWS_")) for line in greeting)
+    assert said[0].startswith("# endpoint: http://127.0.0.1:")
+    endpoint = said[0].split()[-1]
+    assert f"export AWS_ENDPOINT_URL_GLACIER={endpoint}\n" in said
+    assert f"# --endpoint-url {endpoint} with each command.\n" in said  # for old AWS CLIs
+    assert "# faults:   none\n" in said
+    assert said[-1].startswith("# Ctrl-C ")
+    assert f"export AWS_ACCESS_KEY_ID={ACCESS_KEY}\n" in said
+    assert f"export AWS_SECRET_ACCESS_KEY={SECRET_KEY}\n" in said
+    assert all(line.startswith(("# ", "export AWS_")) for line in said)
+
+
+def test_on_windows_it_is_said_in_words_of_cmd_and_of_powershell(server: RehearsalServer) -> None:
+    lines = greeting(server, [], windows=True).splitlines()
+    assert f"set AWS_ENDPOINT_URL_GLACIER={server.endpoint_url}" in lines
+    assert f"set AWS_SECRET_ACCESS_KEY={SECRET_KEY}" in lines
+    assert all(line.startswith(("rem ", "set AWS_")) for line in lines)
+    (for_powershell,) = [line for line in lines if "PowerShell" in line]
+    assert f"; $env:AWS_ENDPOINT_URL_GLACIER='{server.endpoint_url}'" in for_powershell
+
+
+def test_a_folder_whose_name_the_output_cannot_spell_is_served(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        command("--dir", str(tmp_path / "写真")),
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(12)]
+        process.kill()
+        process.communicate(timeout=20)
+    assert any(r"\u5199" in line for line in said)
 
 
 def test_a_port_in_use_and_an_unusable_folder_are_one_message_and_exit_2(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from glacier_mpu.rehearsal.files import without_limit
 from glacier_mpu.rehearsal.records import Upload, combine
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.store import Store
@@ -285,3 +286,17 @@ def test_the_combination_of_part_hashes_is_botocores_hash_of_the_whole(
     whole = b"\5" * size
     pieces = [whole[first : first + part_size] for first in range(0, size, part_size)]
     assert combine([tree_hash(piece) for piece in pieces]) == tree_hash(whole)
+
+
+@pytest.mark.parametrize(
+    ("folder", "unlimited"),
+    [
+        (r"C:\a folder\g", r"\\?\C:\a folder\g"),
+        (r"\\nas\share\g", r"\\?\UNC\nas\share\g"),
+        (r"\\?\C:\g", r"\\?\C:\g"),
+    ],
+)
+def test_on_windows_the_long_names_of_archives_fit_into_any_folder(
+    folder: str, unlimited: str
+) -> None:
+    assert without_limit(folder) == unlimited

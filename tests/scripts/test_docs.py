@@ -41,7 +41,7 @@ def told_flags(text: str) -> dict[str, str]:
     """Return each flag of the tables in a text, with its default as it is told there."""
     return {
         flag: default
-        for first, _, default in rows(text)
+        for first, *_, default in rows(text)
         for flag in re.findall(r"--[a-z-]+", first)
     }
 
@@ -152,3 +152,8 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(name: str) -> None:
 def test_every_document_is_linked_from_the_readme() -> None:
     linked = {path for path, _ in files_linked_from("README.md")}
     assert {ROOT / name for name in MANUAL} - {ROOT / "README.md"} <= linked
+
+
+def test_the_picture_calls_no_other_host() -> None:
+    named = set(re.findall(r"https?://[^\"' )]+", read("docs/picture.svg")))
+    assert named == {"http://www.w3.org/2000/svg"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from tests.support.scripts import (
     script_environment,
     script_parser,
 )
+from tests.support.shells import words_of
 from tests.support.wire_client import wait_until
 
 MIB = 1 << 20
@@ -180,5 +180,4 @@ def test_with_a_relative_ledger_the_next_command_finds_it_from_anywhere(
     ended = rehearse(make_file(3 * MIB), "--end", 1, "--finish-upload", "False", "--ledger", "mine")
     assert lines_of(tmp_path / "mine") == 2
     command = ended.err.splitlines()[-1]
-    assert command.startswith(f"cd {shlex.quote(str(tmp_path))} && ")
-    assert "--ledger=mine" in command
+    assert f"--ledger={tmp_path / 'mine'}" in words_of(command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,8 +15,16 @@ import pytest
 from glacier_mpu.rehearsal.http import Handler
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import Answer, Call
-from tests.support.faults import FOREVER, Fault, FaultyHandler, at_send, do, faulty
-from tests.support.scripts import ROOT, VAULT, Ended, client_of, run, started
+from tests.support.faults import (
+    FOREVER,
+    Fault,
+    FaultyHandler,
+    answer_bare,
+    at_send,
+    do,
+    faulty,
+)
+from tests.support.scripts import ROOT, VAULT, Ended, client_of, run, script_environment, started
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -206,6 +216,29 @@ def test_runs_that_begin_at_the_same_moment_share_one_upload(
     source = make_file(20 * MIB + 1)
     with holding_blocks_until(tmp_path / "glacier", listed=2) as server:
         resume_at_once("GlacierMPUP.py", server, source, "--blocksize", "1", runs=3)
+
+
+@BOTH
+def test_the_command_of_a_run_with_relative_paths_resumes_the_same_upload_from_another_folder(
+    make_file: MakeFile, tmp_path: Path, script: str
+) -> None:
+    source = make_file(4 * MIB)
+    busy = Fault("UploadMultipartPart", answer_bare(503), times=FOREVER, after=2)
+    handler = faulty(busy)
+    with RehearsalServer(tmp_path / "g", handler=handler) as server:
+        server.store.create_vault(VAULT)
+        words = ["--source-path", source.name, "--vault", VAULT, "--resume", "--blocksize", 1]
+        words += ["--retry-minutes", "0.001", "--output", "json"]
+        ended = run(script, *words, server=server, cwd=source.parent)
+        assert ended.code == 3, ended.err
+        command = ended.err.splitlines()[-1]
+        assert json.loads(ended.out)["resumeCommand"] == command
+        handler.faults = []
+        environment = script_environment(server)
+        subprocess.run(command, shell=True, env=environment, cwd=tmp_path / "g", check=True)
+        assert handler.calls.count("InitiateMultipartUpload") == 1
+        (archive,) = (server.folder / "archives").iterdir()
+        assert archive.read_bytes() == source.read_bytes()
 
 
 def test_resume_and_an_upload_id_contradict_each_other(make_file: MakeFile) -> None:
