@@ -1,4 +1,4 @@
-"""The flags of both scripts, in the words of --help. The only room that knows argparse."""
+"""The flags of both scripts, in the words of --help. The room for argparse."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 from glacier_mpu import __version__
 from glacier_mpu.cli import values
+from glacier_mpu.cli.completion import PrintCompletion
 
 T = TypeVar("T")
 
@@ -61,6 +62,11 @@ def shared_parser(*, prog: str, description: str) -> Parser:
     _add_trial(parser.add_argument_group("testing"))
     _add_output(parser.add_argument_group("output"))
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        help="print a script by which this shell completes the flags, and exit",
+    )
     return parser
 
 
@@ -69,13 +75,16 @@ def add_threads(parser: Parser) -> None:
     parser.add_argument(
         "--threads",
         type=_checked(values.threads),
+        metavar="N|auto",
         default=3,
         help="blocks sent at once, or auto to find the best number while sending (default: 3)",
     )
 
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--source-path", required=True, help="the file to upload, 1 byte to 39 TiB")
+    group.add_argument(
+        "--source-path", required=True, metavar="FILE", help="the file to upload, 1 byte to 39 TiB"
+    )
     group.add_argument(
         "--vault", required=True, type=_checked(values.vault), help="the vault's name"
     )
@@ -83,7 +92,7 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         "--comment",
         type=_checked(values.comment),
         help="archive description, up to 1,024 printable ASCII characters "
-        "(default: Archive for SOURCE_PATH)",
+        "(default: Archive for FILE)",
     )
 
 
@@ -127,7 +136,7 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         type=_checked(values.true_or_false),
         default=True,
         dest="finish",
-        metavar="{True,False}",
+        choices=[True, False],
         help="complete the upload once its blocks are stored (default: True)",
     )
     group.add_argument(

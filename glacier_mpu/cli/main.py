@@ -40,19 +40,19 @@ def main(
     parser: Parser,
     arguments: Sequence[str],
     *,
-    script: str,
+    command: Sequence[str],
     inquiry: Inquiry | None = None,
     waits: Waits | None = None,
 ) -> int:
     """Do what the arguments ask for and return the exit code. Must be called in the main thread.
 
-    `script` is the path that the next command is built with; `inquiry` is answered while the upload
+    The next command begins with the words of `command`; `inquiry` is answered while the upload
     runs; `waits` replaces the default ones.
     """
     output = Output(json_wanted=asks_for_json(arguments))
     status = None
     try:
-        options = parse(parser, arguments, script=script)
+        options = parse(parser, arguments, command=command)
         output.verbose = options.verbose
         if options.dry_run:
             plan = _request(options).plan()

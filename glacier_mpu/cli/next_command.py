@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from glacier_mpu.cli.options import Options
 from glacier_mpu.cli.quoting import pasteable
@@ -20,7 +19,7 @@ def next_command(outcome: Outcome, options: Options) -> str:
     if outcome.status is Status.STORED or not set(outcome.unproven) & set(_asked(outcome, options)):
         dropped += ["--start", "--end", "--finish-upload"]
     again = options.from_anywhere()
-    words = [sys.executable, again.script, *again.words_without(*dropped)]
+    words = [*again.command, *again.words_without(*dropped)]
     if by_id:
         words.append(f"--upload-id={outcome.upload_id}")
     return pasteable(words)

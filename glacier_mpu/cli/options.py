@@ -29,13 +29,14 @@ class UsageError(BadInput):
 class Options:
     """What the command line asks for. Sizes in bytes, block numbers 0-based and inclusive.
 
+    command  the words that begin this script again, before any flag
     folder   where relative paths begin
     words    the command line itself, with each value joined to its flag, as in `--vault=photos`
     threads  blocks sent at once, or AUTO; None in the script that sends one after another
     ledger   a folder, or NO_LEDGER; None is the usual one
     """
 
-    script: str
+    command: tuple[str, ...]
     folder: str
     words: tuple[str, ...]
     source_path: str
@@ -82,7 +83,7 @@ class Options:
         """
         again = replace(
             self,
-            script=_absolute(self.script, self.folder),
+            command=tuple(_absolute(word, self.folder) for word in self.command),
             source_path=_absolute(self.source_path, self.folder),
             words=tuple(_with_absolute_path(word, self.folder) for word in self.words),
         )
@@ -92,15 +93,14 @@ class Options:
         return replace(again, words=words, comment=self.description)
 
 
-def parse(parser: Parser, arguments: Sequence[str], *, script: str) -> Options:
+def parse(parser: Parser, arguments: Sequence[str], *, command: Sequence[str]) -> Options:
     """Return what the arguments ask for. Raises UsageError; exits for --help and --version."""
     words = parser.joined(arguments)
     try:
         given = {"threads": None} | parser.read(words)
     except FlagError as error:
-        explained = f"python {parser.prog} --help explains every flag"
-        raise UsageError(str(error), next_step=explained) from error
-    options = Options(script=script, folder=os.getcwd(), words=tuple(words), **given)
+        raise UsageError(str(error), next_step="--help explains every flag") from error
+    options = Options(command=tuple(command), folder=os.getcwd(), words=tuple(words), **given)
     _check_rehearsal(options)
     return options
 

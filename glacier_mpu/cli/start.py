@@ -12,8 +12,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from glacier_mpu.cli.inquiry import Inquiry
 
@@ -24,7 +24,16 @@ _WIND_UP_SECONDS = 1.0
 
 
 def run_script(build_parser: Callable[[], Parser]) -> None:
-    """Run the script whose parser this builds, and end the process with its exit code."""
+    """Run the script of this parser, as Python began it, and end the process with its exit code."""
+    _run(build_parser, command=(sys.executable, sys.argv[0]))
+
+
+def run_command(build_parser: Callable[[], Parser]) -> None:
+    """Run the same as an installed command, which needs no Python in front of its name."""
+    _run(build_parser, command=(sys.argv[0],))
+
+
+def _run(build_parser: Callable[[], Parser], *, command: Sequence[str]) -> NoReturn:
     inquiry = Inquiry()
     inquiry.listen()
     # Before and after the upload, Ctrl-C ends the process at once and without a traceback; where
@@ -36,7 +45,7 @@ def run_script(build_parser: Callable[[], Parser]) -> None:
 
     for stream in (sys.stdout, sys.stderr):
         use_utf8_in_files(stream)
-    code = main(build_parser(), sys.argv[1:], script=sys.argv[0], inquiry=inquiry)
+    code = main(build_parser(), sys.argv[1:], command=command, inquiry=inquiry)
     inquiry.ignore()
     # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.
     deadline = time.monotonic() + _WIND_UP_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -29,13 +30,14 @@ OPEN = Outcome(
 
 def options(*arguments: str, source: str = SOURCE, script: str = SCRIPT) -> Options:
     words = ["--source-path", source, "--vault", "photos", *arguments]
-    return replace(parse(script_parser("GlacierMPUP.py"), words, script=script), folder=FOLDER)
+    command = [sys.executable, script]
+    return replace(parse(script_parser("GlacierMPUP.py"), words, command=command), folder=FOLDER)
 
 
 def resumed(outcome: Outcome, made: Options) -> Options:
     """Return what the next command asks for, read as a shell reads it."""
-    _, script, *words = words_of(next_command(outcome, made))
-    return parse(script_parser("GlacierMPUP.py"), words, script=script)
+    python, script, *words = words_of(next_command(outcome, made))
+    return parse(script_parser("GlacierMPUP.py"), words, command=[python, script])
 
 
 def test_the_next_command_resumes_by_the_upload_id_with_the_same_flags() -> None:
@@ -128,3 +130,13 @@ def test_a_comment_that_was_given_is_not_given_twice() -> None:
 def test_how_a_command_is_pasted_is_said_only_where_it_matters(command: str) -> None:
     in_powershell = os.name == "nt" and command[0] == '"'
     assert ("PowerShell" in paste_hint(command)) == in_powershell
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[sys.executable, SCRIPT], [os.path.abspath("bin/glacier-mpup")]],
+    ids=["script", "installed"],
+)
+def test_the_next_command_begins_with_the_words_that_began_this_run(command: list[str]) -> None:
+    made = replace(options(), command=tuple(command))
+    assert words_of(next_command(OPEN, made))[: len(command)] == command

@@ -21,7 +21,7 @@ both_scripts = pytest.mark.parametrize("script", [SERIAL, PARALLEL])
 
 
 def options(*arguments: str, script: str = PARALLEL) -> Options:
-    return parse(script_parser(script), [*REQUIRED, *arguments], script=script)
+    return parse(script_parser(script), [*REQUIRED, *arguments], command=[script])
 
 
 BAD: list[tuple[list[str], list[str]]] = [
@@ -114,7 +114,7 @@ def test_a_required_flag_that_is_missing_is_named(script: str, missing: str) -> 
     arguments = list(REQUIRED)
     at = arguments.index(missing)
     with pytest.raises(UsageError, match=missing):
-        parse(script_parser(script), arguments[:at] + arguments[at + 2 :], script=script)
+        parse(script_parser(script), arguments[:at] + arguments[at + 2 :], command=[script])
 
 
 def test_only_the_parallel_script_has_threads() -> None:
@@ -196,7 +196,7 @@ def test_any_upload_id_arrives_and_the_words_say_it_again(upload_id: str) -> Non
     assume(upload_id not in FLAGS)
     made = options("--upload-id", upload_id)
     assert made.upload_id == upload_id
-    again = parse(script_parser(PARALLEL), made.words, script=PARALLEL)
+    again = parse(script_parser(PARALLEL), made.words, command=[PARALLEL])
     assert again == made
 
 
@@ -204,7 +204,7 @@ def test_any_upload_id_arrives_and_the_words_say_it_again(upload_id: str) -> Non
 def test_any_comment_comes_through_the_words_unchanged(comment: str) -> None:
     made = options(f"--comment={comment}")
     assert made.comment == comment
-    assert parse(script_parser(PARALLEL), made.words, script=PARALLEL) == made
+    assert parse(script_parser(PARALLEL), made.words, command=[PARALLEL]) == made
 
 
 def test_words_without_a_flag_are_all_the_others_however_it_was_written() -> None:
@@ -242,7 +242,7 @@ def test_help_and_version_go_to_stdout_and_exit_0(
     script: str, flag: str, fact: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(script_parser(script), [flag], script=script)
+        parse(script_parser(script), [flag], command=[script])
     assert caught.value.code == 0
     said = capsys.readouterr()
     assert fact in said.out

@@ -55,7 +55,7 @@ NO_LIST = CompletionUnknown("no answer, no list", sent=False, gone=False)
 
 def options(*arguments: str) -> Options:
     words = ["--source-path", "/a file.zip", "--vault", VAULT, *arguments]
-    return parse(script_parser("GlacierMPUP.py"), words, script="/GlacierMPUP.py")
+    return parse(script_parser("GlacierMPUP.py"), words, command=["/GlacierMPUP.py"])
 
 
 def outcome(status: Status, error: UploadError | None = None, **facts: object) -> Outcome:

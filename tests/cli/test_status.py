@@ -78,7 +78,7 @@ class Monitored:
             return made[0]
 
         self.report = StatusReport(
-            parse(script_parser("GlacierMPUP.py"), words, script="GlacierMPUP.py"),
+            parse(script_parser("GlacierMPUP.py"), words, command=["GlacierMPUP.py"]),
             warn=self.warnings.append,
             clock=self.clock,
             now=lambda: NOON + timedelta(seconds=self.clock() - began),
@@ -167,7 +167,7 @@ def test_trouble_with_the_file_is_warned_of_once() -> None:
 def test_without_the_flag_nothing_is_written(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["--source-path", "a.zip", "--vault", "photos"]
-    options = parse(script_parser("GlacierMPU.py"), words, script="GlacierMPU.py")
+    options = parse(script_parser("GlacierMPU.py"), words, command=["GlacierMPU.py"])
     report = StatusReport(options, warn=lambda text: pytest.fail(text))
     report.see(SENDING)
     report.end(as_record(Outcome(status=Status.COMPLETED), None, seconds=1), exit_code=0)
@@ -177,7 +177,7 @@ def test_without_the_flag_nothing_is_written(tmp_path: Path, monkeypatch: Any) -
 @pytest.mark.parametrize("flag", ["--source-path", "--receipts"])
 def test_the_status_replaces_neither_the_source_nor_the_receipts(flag: str) -> None:
     words = ["--source-path", "a.zip", "--vault", "photos", "--status-file", "b", f"{flag}=./b"]
-    options = parse(script_parser("GlacierMPU.py"), words, script="GlacierMPU.py")
+    options = parse(script_parser("GlacierMPU.py"), words, command=["GlacierMPU.py"])
     with pytest.raises(UsageError, match="no status can be written to 'b': it is the file"):
         StatusReport(options, warn=lambda text: pytest.fail(text))
 

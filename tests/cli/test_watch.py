@@ -35,7 +35,7 @@ class Watched:
         self.stream = io.StringIO()
         self.clock = Clock()
         words = ["--source-path", "a.zip", "--vault", "photos"]
-        options = parse(script_parser("GlacierMPU.py"), words, script="GlacierMPU.py")
+        options = parse(script_parser("GlacierMPU.py"), words, command=["GlacierMPU.py"])
         lines = Lines(Console(self.stream), now=lambda: NOON)
         self.inquiry = Inquiry()
         self.watch = Watch(

@@ -30,7 +30,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         words = ["--source-path", source, "--vault", VAULT, "--output", "json"]
         words += ["--endpoint-url", server.endpoint_url, *arguments]
         capsys.readouterr()
-        code = main(SCRIPTS[script](), [str(word) for word in words], script=script, waits=waits)
+        given = [str(word) for word in words]
+        code = main(SCRIPTS[script](), given, command=(script,), waits=waits)
         shown = capsys.readouterr()
         assert_nothing_secret(shown.out + shown.err)
         return End(code, json.loads(shown.out), shown.err)

@@ -54,7 +54,7 @@ def rehearse(
         arguments = ["--rehearse", tmp_path / "glacier", "--vault", VAULT, "--blocksize", 1]
         arguments += ["--source-path", source, *words]
         script = "GlacierMPUP.py"
-        code = main(script_parser(script), [str(word) for word in arguments], script=script)
+        code = main(script_parser(script), list(map(str, arguments)), command=(script,))
         shown = capsys.readouterr()
         assert_nothing_secret(shown.out + shown.err)
         return Ended(code, shown.out, shown.err)

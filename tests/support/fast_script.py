@@ -24,7 +24,7 @@ def run() -> int:
     script, *arguments = sys.argv[1:]
     opens: Any = Flaky(code=errno.EIO, after=int(os.environ["EIO_AT"]), times=1)
     source_file.open = opens  # type: ignore[attr-defined]
-    return main(SCRIPTS[script](), arguments, script=script, waits=FAST)
+    return main(SCRIPTS[script](), arguments, command=(script,), waits=FAST)
 
 
 if __name__ == "__main__":
