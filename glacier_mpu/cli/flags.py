@@ -204,6 +204,12 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--receipts", metavar="FILE", help="append a JSON line for a completed archive to FILE"
     )
+    group.add_argument(
+        "--status-file",
+        metavar="FILE",
+        help="keep a JSON object in FILE that tells how far the run is, replaced as a whole every "
+        "5 seconds",
+    )
     how_much = group.add_mutually_exclusive_group()
     how_much.add_argument(
         "--quiet",

@@ -61,6 +61,7 @@ class Options:
     dry_run: bool
     output: str
     receipts: str | None
+    status_file: str | None
     quiet: bool
     verbose: bool
 
