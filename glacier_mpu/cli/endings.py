@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from glacier_mpu.cli.aws_cli import AwsCli
-from glacier_mpu.cli.figures import blocks_left
+from glacier_mpu.cli.figures import as_stop_time, blocks_left
 from glacier_mpu.cli.next_command import next_command, paste_hint
 from glacier_mpu.cli.next_step import error_lines, run_again_once
 from glacier_mpu.cli.options import Options
@@ -17,6 +17,8 @@ from glacier_mpu.vault.errors import CompletionUnknown
 def ending_lines(outcome: Outcome, options: Options, *, interrupted: bool) -> list[str]:
     """Return the lines that tell a person how it ended, the command that resumes it last."""
     lines = [_interrupted(outcome)] if interrupted else []
+    if outcome.stop_time is not None and not interrupted:
+        lines.append(f"stopped {as_stop_time(outcome.stop_time)} as asked")
     if outcome.error is not None:
         aws = AwsCli.of(options, region=outcome.region)
         what, *step = error_lines(outcome.error, aws)

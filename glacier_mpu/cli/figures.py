@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from glacier_mpu.source.blocks import MIB, Plan, as_ranges
+from glacier_mpu.transfer.deadline import StopAt, StopTime
 
 
 def blocks_left(numbers: Sequence[int], count: int) -> str:
@@ -21,6 +22,23 @@ def as_size(size: int) -> str:
             return f"{number:.1f} {unit}" if unit != "B" else f"{size} B"
         number /= 1024
     return f"{number:.1f} TiB"
+
+
+def as_limit(rate: int | None) -> str:
+    """Write a limit in decimal units, as it is given: `1.0 MB/s`; None is `no limit`."""
+    if rate is None:
+        return "no limit"
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if rate >= size:
+            return f"{rate / size:.1f} {unit}/s"
+    return f"{rate} B/s"
+
+
+def as_stop_time(stop_time: StopTime) -> str:
+    """Write when a run is to stop: `at 07:00`, or `after 6:00:00`."""
+    if isinstance(stop_time, StopAt):
+        return f"at {stop_time.moment:%H:%M}"
+    return f"after {as_duration(stop_time.seconds)}"
 
 
 def as_duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from glacier_mpu import __version__
-from glacier_mpu.cli import values
+from glacier_mpu.cli import times, values
 from glacier_mpu.cli.completion import PrintCompletion
 
 T = TypeVar("T")
@@ -60,6 +60,7 @@ def shared_parser(*, prog: str, description: str) -> Parser:
     parser = Parser(prog=prog, description=description, allow_abbrev=False)
     _add_what(parser.add_argument_group("source and vault"))
     _add_how(parser.add_argument_group("upload"))
+    _add_when(parser.add_argument_group("time"))
     _add_service(parser.add_argument_group("connection"))
     _add_trial(parser.add_argument_group("testing"))
     _add_output(parser.add_argument_group("output"))
@@ -155,6 +156,23 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_when(group: argparse._ArgumentGroup) -> None:
+    when = group.add_mutually_exclusive_group()
+    when.add_argument(
+        "--stop-at",
+        type=_checked(times.clock_time),
+        metavar="[DAY-]HH:MM",
+        help="begin no block from this local time on, such as 07:00 or Sat-07:00; those on their "
+        "way are finished, for at most --retry-minutes, and the upload stays open (exit code 3)",
+    )
+    when.add_argument(
+        "--stop-after",
+        type=_checked(times.duration),
+        metavar="DURATION",
+        help="the same, once the run has taken so long: 6h, 30min, 90s or 1h30min",
+    )
+
+
 def _add_service(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--profile", help="profile in the AWS configuration files")
     group.add_argument("--region", help="AWS region, such as eu-west-1")
@@ -178,9 +196,11 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--max-bandwidth",
-        type=_checked(values.rate),
+        type=_checked(times.bandwidth),
         metavar="RATE",
-        help="bytes or bits per second for all blocks together, such as 6MB or 50Mbit",
+        help="bytes or bits per second for all blocks together, such as 6MB or 50Mbit (units are "
+        "decimal: 1MB is 1,000,000 bytes), or a timetable in local time as rclone takes it, such "
+        "as '08:00,1MB 19:00,off' or 'Mon-08:00,512kB Sat-00:00,off' (default: no limit)",
     )
 
 

@@ -17,22 +17,24 @@ from glacier_mpu.cli.flags import Parser
 from glacier_mpu.cli.inquiry import Inquiry
 from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
+from glacier_mpu.cli.plan import plan_lines, plan_record, plan_warnings
 from glacier_mpu.cli.receipts import Receipts
 from glacier_mpu.cli.report import (
     ExitCode,
     as_receipt,
     as_record,
     exit_code,
-    plan_lines,
-    plan_record,
     result_lines,
+    went_as_asked,
 )
 from glacier_mpu.cli.signals import Interruption
 from glacier_mpu.cli.status import StatusReport
 from glacier_mpu.cli.values import AUTO
 from glacier_mpu.errors import InternalError, UploadError, quoted
+from glacier_mpu.source.blocks import Plan
 from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
+from glacier_mpu.transfer.deadline import StopAfter, StopAt, StopTime
 from glacier_mpu.transfer.request import Outcome, Request, Status
 
 
@@ -55,9 +57,7 @@ def main(
         options = parse(parser, arguments, command=command)
         output.verbose = options.verbose
         if options.dry_run:
-            plan = _request(options).plan()
-            output.result(plan_record(options, plan), plan_lines(options, plan))
-            return ExitCode.DONE
+            return _dry_run(options, _request(options).plan(), output)
         status = StatusReport(options, warn=output.warning)
         return _upload(
             options,
@@ -96,6 +96,7 @@ def _request(options: Options) -> Request:
         finish=options.finish,
         slots=1 if serial else None if options.threads == AUTO else options.threads,
         max_bandwidth=options.max_bandwidth,
+        stop_time=_stop_time(options),
         keep_going=not serial,
         abort=serial and options.finish and not options.resume,
         resume=options.resume,
@@ -104,6 +105,20 @@ def _request(options: Options) -> Request:
     )
     request.check()
     return request
+
+
+def _stop_time(options: Options) -> StopTime | None:
+    if options.stop_at is not None:
+        return StopAt(options.stop_at.next(datetime.now()))
+    return None if options.stop_after is None else StopAfter(options.stop_after)
+
+
+def _dry_run(options: Options, plan: Plan, output: Output) -> int:
+    now = datetime.now()
+    output.result(plan_record(options, plan, now=now), plan_lines(options, plan, now=now))
+    for warning in plan_warnings(options, plan):
+        output.warning(warning)
+    return ExitCode.DONE
 
 
 def _ledger(options: Options) -> str | None:
@@ -151,7 +166,7 @@ def _upload(
             _keep(as_receipt(record, outcome, request, options, began=began), receipts, output)
         code = exit_code(outcome, signal=interruption.signal)
         status.end(record, exit_code=code)
-        if code != ExitCode.DONE or not display.is_silent:
+        if not (went_as_asked(outcome, code) and display.is_silent):
             summary = summary_line(outcome, display.snapshot())
             interrupted = bool(interruption.signal)
             output.ending(outcome, options, summary=summary, interrupted=interrupted)

@@ -57,7 +57,7 @@ class Output:
         """Say on stderr how it ended. The command that resumes it stands alone, to be pasted."""
         self._trace(outcome.error)
         lines = ending_lines(outcome, options, interrupted=interrupted)
-        lines.insert(int(interrupted), summary)
+        lines.insert(int(interrupted or outcome.stop_time is not None), summary)
         for line in filter(None, lines):
             if line == next_command(outcome, options):
                 self.stderr.line(line)

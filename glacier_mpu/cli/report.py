@@ -11,7 +11,7 @@ from glacier_mpu.cli.next_command import next_command
 from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
-from glacier_mpu.source.blocks import MIB, Plan, as_ranges
+from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
 from glacier_mpu.vault.errors import VaultError
@@ -50,36 +50,9 @@ def exit_code(outcome: Outcome, *, signal: int = 0) -> int:
     return code
 
 
-def plan_record(options: Options, plan: Plan) -> dict[str, object]:
-    """Return what a dry run tells: sizes in bytes, and the requests that AWS will bill."""
-    asked = plan.selection(options.first, options.last)
-    last = plan.block(plan.count - 1)
-    return {
-        "status": "planned",
-        "size": plan.size,
-        "blockSize": plan.block_size,
-        "blocks": plan.count,
-        "lastBlock": last.number,
-        "lastBlockSize": last.size,
-        "blocksToSend": as_ranges(asked),
-        "requests": len(asked) + (options.upload_id is None) + options.finish,
-    }
-
-
-def plan_lines(options: Options, plan: Plan) -> list[str]:
-    """Return the same for people."""
-    record = plan_record(options, plan)
-    short = "" if record["lastBlockSize"] == plan.block_size else ", shorter than the others"
-    resumes = options.resume or options.upload_id is not None
-    unless = "; an open upload keeps its own" if options.block_size is None and resumes else ""
-    return [
-        f"size: {plan.size}",
-        f"block-size: {plan.block_size} ({plan.block_size // MIB} MiB{unless})",
-        f"blocks: {plan.count} ({as_ranges(plan.numbers)})",
-        f"last-block: {record['lastBlock']} ({record['lastBlockSize']} bytes{short})",
-        f"blocks-to-send: {record['blocksToSend']}",
-        f"requests: {record['requests']} (billed by AWS; retries and listings are extra)",
-    ]
+def went_as_asked(outcome: Outcome, code: int) -> bool:
+    """Tell whether there is nothing to say: it is done, or its stop time ended what can go on."""
+    return code == ExitCode.DONE or (code == ExitCode.OPEN and outcome.stop_time is not None)
 
 
 def result_lines(outcome: Outcome) -> list[str]:

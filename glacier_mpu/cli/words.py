@@ -5,15 +5,22 @@ from __future__ import annotations
 from functools import singledispatch
 from urllib.parse import urlsplit
 
-from glacier_mpu.cli.figures import as_duration, as_minute, as_rate, as_size, blocks_left, counted
-from glacier_mpu.cli.next_step import PROXY_STEP, is_of_the_proxy, renewal
-from glacier_mpu.errors import SourceUnreadable, quoted, redacted
-from glacier_mpu.source.blocks import (
-    MIB,
-    MOST_BLOCKS,
-    PREFERRED_BLOCK,
-    as_named_ranges,
+from glacier_mpu.cli.figures import (
+    as_duration,
+    as_limit,
+    as_minute,
+    as_rate,
+    as_size,
+    as_stop_time,
+    blocks_left,
+    counted,
 )
+from glacier_mpu.cli.next_step import PROXY_STEP, is_of_the_proxy, renewal
+from glacier_mpu.cli.times import DAYS
+from glacier_mpu.errors import SourceUnreadable, quoted, redacted
+from glacier_mpu.source.blocks import MIB, MOST_BLOCKS, PREFERRED_BLOCK, as_named_ranges
+from glacier_mpu.transfer.bandwidth import MINUTES_A_DAY, BandwidthChanged
+from glacier_mpu.transfer.deadline import WindingDown
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockDiffers,
@@ -210,6 +217,23 @@ def _(event: Settled) -> str:
 @as_text.register
 def _(event: SlowedDown) -> str:
     return f"auto: too many blocks at once ({event.met}); going on with {event.slots}"
+
+
+@as_text.register
+def _(event: BandwidthChanged) -> str:
+    day, minute = divmod(event.entry.minute, MINUTES_A_DAY)
+    time = f"{minute // 60:02}:{minute % 60:02}"
+    since = f"since {DAYS[day][:3]} {time}" if event.at_start else f"from {time}"
+    return f"bandwidth: {as_limit(event.entry.rate)} {since}"
+
+
+@as_text.register
+def _(event: WindingDown) -> str:
+    text = f"stopping {as_stop_time(event.stop_time)}"
+    if not event.sending:
+        return text
+    finished = "its way is" if event.sending == 1 else "their way are"
+    return f"{text}: {counted(event.sending)} on {finished} finished first"
 
 
 @as_text.register

@@ -231,7 +231,7 @@ def _send_body(
         linear_hash=digest.linear,
         stop=context.stop,
         on_move=on_move,
-        allow=context.allow,
+        allow=context.throttle.allow,
     ) as body:
         try:
             context.vault.send_block(task.upload_id, task.block, digest=digest, body=body)

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import Block, Plan
+from glacier_mpu.transfer.bandwidth import BandwidthChanged
+from glacier_mpu.transfer.deadline import WindingDown
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
 from glacier_mpu.vault.outage import Outage, OutageOver
@@ -225,6 +227,8 @@ Event = (
     | Measured
     | Settled
     | SlowedDown
+    | BandwidthChanged
+    | WindingDown
     | Retry
     | Outage
     | OutageOver

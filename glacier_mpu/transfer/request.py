@@ -17,6 +17,8 @@ from glacier_mpu.source.blocks import (
     smallest_block_size,
 )
 from glacier_mpu.source.file import FileSource
+from glacier_mpu.transfer.bandwidth import Timetable
+from glacier_mpu.transfer.deadline import StopTime
 from glacier_mpu.vault.answers import Archive
 
 
@@ -27,7 +29,8 @@ class Request:
     block_size      in bytes; None is the open upload's own, or the best for a new one
     first, last     block numbers, both included; None is the file's own end
     slots           blocks sent at once; None is found out while sending
-    max_bandwidth   bytes a second for all blocks together; None is no limit
+    max_bandwidth   bytes a second for all blocks together, by the clock; None is no limit
+    stop_time       when no block begins any more; None is never
     keep_going      a failed block does not end the run, unless every other would fail alike
     abort           abort the upload when a block fails for good by what the service answered
     resume          resume the open upload of this description, if the vault has one
@@ -43,7 +46,8 @@ class Request:
     last: int | None = None
     finish: bool = True
     slots: int | None = 1
-    max_bandwidth: int | None = None
+    max_bandwidth: Timetable | None = None
+    stop_time: StopTime | None = None
     keep_going: bool = False
     abort: bool = False
     resume: bool = False
@@ -108,6 +112,7 @@ class Outcome:
     bytes_sent     all that was sent, what had to be sent again included
     bytes_skipped  what was found to be stored already
     retries        tries that failed and were followed by another
+    stop_time      that of the request, if it ended the run
     expires        when an open upload may expire; None where it is not open, or that is not known
     """
 
@@ -126,4 +131,5 @@ class Outcome:
     bytes_skipped: int = 0
     retries: int = 0
     may_have_begun: bool = False
+    stop_time: StopTime | None = None
     expires: datetime | None = None

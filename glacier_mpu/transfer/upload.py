@@ -45,6 +45,7 @@ def upload(
         watcher.hear(Connected(context.vault.endpoint_url))
         if context.vault.unknown_region is not None:
             watcher.hear(context.vault.unknown_region)
+        context.look()
         with closing((workers or _threads)(context)) as doing:
             outcome = Run(request, context, doing).carry_out()
         return replace(

@@ -81,6 +81,11 @@ class Vault:
         """The region, if it is one that may be new."""
         return self._clients.unknown_region
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether nothing has got through since the last failed try."""
+        return self._retries.line.is_down
+
     def look(self) -> None:
         """Tell `hear` if calls get through again. To be called now and then."""
         self._retries.line.look()

@@ -11,6 +11,7 @@ from glacier_mpu.cli.endings import ending_lines
 from glacier_mpu.cli.options import Options, parse
 from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.transfer.deadline import StopAfter, StopAt
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.errors import (
@@ -211,3 +212,14 @@ def test_a_rehearsal_names_the_archives_file() -> None:
     made = outcome(Status.COMPLETED, archive=ARCHIVE)
     line = ending(made, "--rehearse", "stand-in")[-1]
     assert line.endswith(str(Path("stand-in", "archives", "an-archive")))
+
+
+def test_a_run_that_ended_at_its_stop_time_says_so_and_is_no_failure() -> None:
+    at = outcome(Status.OPEN, stop_time=StopAt(datetime(2026, 11, 24, 7)), missing=(3,))
+    assert ending(at, "--stop-at=07:00")[0] == "stopped at 07:00 as asked"
+    assert "--stop-at=07:00" in ending(at, "--stop-at=07:00")[-1]
+    after = outcome(Status.OPEN, stop_time=StopAfter(5400))
+    assert ending(after)[0] == "stopped after 1:30:00 as asked"
+    assert ending(after, interrupted=True)[:1] == ["interrupted"]
+    nothing = Outcome(status=Status.FAILED, stop_time=StopAfter(1))
+    assert ending(nothing) == ["stopped after 0:00:01 as asked", "no upload was started"]

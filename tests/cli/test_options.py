@@ -10,8 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from glacier_mpu.cli.options import Options, UsageError, asks_for_json, parse
+from glacier_mpu.cli.times import ClockTime
 from glacier_mpu.cli.values import AUTO, NO_LEDGER
 from glacier_mpu.source.blocks import MIB
+from glacier_mpu.transfer.bandwidth import Timetable
 from tests.support.scripts import script_parser
 
 SERIAL, PARALLEL = "GlacierMPU.py", "GlacierMPUP.py"
@@ -63,6 +65,10 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--retry-minutes", "soon"], ["--retry-minutes", "soon"]),
     (["--retry-minutes", "nan"], ["--retry-minutes", "nan"]),
     (["--retry-minutes", "inf"], ["--retry-minutes", "inf"]),
+    (["--max-bandwidth", "08:00,1MB 8:30,off"], ["--max-bandwidth", "'8:30,off'", "07:00"]),
+    (["--stop-at", "7"], ["--stop-at", "'7'", "07:00"]),
+    (["--stop-after", "6"], ["--stop-after", "'6'", "6h"]),
+    (["--stop-at", "07:00", "--stop-after", "6h"], ["--stop-at", "--stop-after"]),
     (["--ledger", ""], ["--ledger", "''"]),
     (["--ledger"], ["--ledger"]),
     (["--recheck=yes"], ["--recheck"]),
@@ -152,7 +158,10 @@ def test_the_defaults_are_those_of_the_readme(script: str) -> None:
         (["--finish-upload=true"], "finish", True),
         (["--threads", "10"], "threads", 10),
         (["--threads", "auto"], "threads", AUTO),
-        (["--max-bandwidth", "1MB"], "max_bandwidth", 1_000_000),
+        (["--max-bandwidth", "1MB"], "max_bandwidth", Timetable.always(1_000_000)),
+        (["--max-bandwidth", "Mon-00:00,off 08:00,1MB"], "stop_at", None),
+        (["--stop-at", "Sat-07:30"], "stop_at", ClockTime(5, 450)),
+        (["--stop-after", "1h30min"], "stop_after", 5400.0),
         (["--retry-minutes", "0"], "retry_minutes", 0.0),
         (["--retry-minutes", "0.5"], "retry_minutes", 0.5),
         (["--ledger", "none"], "ledger", NO_LEDGER),

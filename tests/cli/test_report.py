@@ -16,14 +16,13 @@ from glacier_mpu.cli.report import (
     ExitCode,
     as_record,
     exit_code,
-    plan_lines,
-    plan_record,
     result_lines,
 )
 from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.transfer.deadline import StopAt
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.errors import (
@@ -121,21 +120,10 @@ def test_stdout_is_empty_where_there_is_no_result(status: Status) -> None:
     assert result_lines(outcome(status)) == []
 
 
-# -- the dry run
-
-
-def test_a_dry_run_counts_the_requests() -> None:
-    record = plan_record(options("--start=1", "--end=2", "--finish-upload=False"), PLAN)
-    assert (record["blocksToSend"], record["requests"]) == ("1-2", 3)
-    assert plan_record(options(), PLAN)["requests"] == 5 + 2
-    assert plan_record(options("--upload-id=x"), PLAN)["requests"] == 5 + 1
-
-
-def test_a_dry_run_says_whether_the_last_block_is_shorter_and_the_block_size_may_change() -> None:
-    lines = plan_lines(options("--resume"), Plan(5 * MIB + 1, MIB))
-    assert "last-block: 5 (1 bytes, shorter than the others)" in lines
-    assert "an open upload keeps its own" in lines[1]
-    assert "an open upload keeps its own" not in plan_lines(options(), PLAN)[1]
+def test_a_run_that_ended_at_its_stop_time_is_no_failure() -> None:
+    at = outcome(Status.OPEN, stop_time=StopAt(datetime(2026, 11, 24, 7)), missing=(3,))
+    assert exit_code(at) == ExitCode.OPEN
+    assert as_record(at, options(), seconds=1)["error"] is None
 
 
 # -- the JSON object

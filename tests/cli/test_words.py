@@ -11,6 +11,8 @@ from glacier_mpu.cli.figures import as_duration, as_size
 from glacier_mpu.cli.words import as_text, begin_lines
 from glacier_mpu.errors import BlockSizeMismatch, SourceUnreadable
 from glacier_mpu.source.blocks import MIB, Block, Plan
+from glacier_mpu.transfer.bandwidth import BandwidthChanged, Entry
+from glacier_mpu.transfer.deadline import StopAfter, StopAt, WindingDown
 from glacier_mpu.transfer.events import (
     AbortFailed,
     Amount,
@@ -100,6 +102,18 @@ FACTS: list[tuple[Event, list[str]]] = [
     (Settled(1, 5 * MIB), ["auto: settled on 1 block at once, 5.0 MiB/s"]),
     (Settled(4, 5 * MIB), ["auto: settled on 4 blocks at once"]),
     (SlowedDown(met=6, slots=3), ["auto: too many blocks at once (6); going on with 3"]),
+    (BandwidthChanged(Entry(480, 10**6), at_start=False), ["bandwidth: 1.0 MB/s from 08:00"]),
+    (BandwidthChanged(Entry(1140, None), at_start=False), ["bandwidth: no limit from 19:00"]),
+    (
+        BandwidthChanged(Entry(6 * 1440 + 5, 512_000), at_start=True),
+        ["bandwidth: 512.0 kB/s since Sun 00:05"],
+    ),
+    (
+        WindingDown(StopAt(datetime(2026, 11, 24, 7)), 3),
+        ["stopping at 07:00: 3 blocks on their way are finished first"],
+    ),
+    (WindingDown(StopAfter(5400), 1), ["after 1:30:00: 1 block on its way is finished first"]),
+    (WindingDown(StopAfter(5400), 0), ["stopping after 1:30:00"]),
     (
         Retry("send_block", BUSY, 12.4, 7),
         ["warning: could not send block 7: HTTP 503: busy; retrying in 12 s"],

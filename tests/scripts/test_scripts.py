@@ -258,6 +258,10 @@ BAD_INPUT = {
     "no threads": (["--threads", "0"], "'0'"),
     "too many threads": (["--threads", "1001"], "1,000"),
     "a rate without a unit": (["--max-bandwidth", "50"], "50Mbit"),
+    "a bad entry of a timetable": (["--max-bandwidth", "08:00,1MB 25:00,off"], "'25:00,off'"),
+    "an entry without a rate": (["--max-bandwidth", "08:00,1MB 19:00"], "'19:00'"),
+    "no time": (["--stop-at", "seven"], "'seven'"),
+    "two stop times": (["--stop-at", "07:00", "--stop-after", "6h"], "--stop-after"),
     "a rate of nothing": (["--max-bandwidth", "0MB"], "50Mbit"),
 }
 
@@ -357,6 +361,16 @@ def test_a_dry_run_prints_the_plan_and_calls_nothing(
     assert ended.result["blocks"] == "3 (0-2)"
     assert ended.result["last-block"].startswith(f"2 ({MIB + 17} bytes")
     assert ended.result["requests"].startswith("5 ")
+    assert ended.result["time-at-10-Mbit/s"].startswith("4 seconds")
+    assert ended.err == ""
+
+
+def test_a_dry_run_at_a_low_rate_warns_of_slow_blocks_and_exits_0(make_file: MakeFile) -> None:
+    words = ["--source-path", make_file(5 * MIB), "--vault", VAULT, "--blocksize", 4, "--dry-run"]
+    ended = run("GlacierMPUP.py", *words, "--max-bandwidth", "08:00,12kB 19:00,off")
+    assert ended.code == 0
+    assert "warning: at 12.0 kB/s a block takes 11.7 minutes, 2 at once" in ended.err
+    assert "--blocksize 1 " in ended.err
 
 
 def test_a_rehearsal_makes_its_vault_and_goes_on_in_the_next(
