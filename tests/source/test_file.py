@@ -395,7 +395,7 @@ def test_a_change_whose_modification_time_is_put_back_is_told_by_the_time_that_c
 # -- one reading for both hashes
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_the_digest_of_any_block_is_hashlibs_and_botocores(
     source: FileSource, data: st.DataObject
