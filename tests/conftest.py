@@ -18,7 +18,6 @@ import pytest
 from glacier_mpu.rehearsal.server import RehearsalServer
 from tests.support.scripts import VAULT
 
-
 # On a busy machine any example may take long, and a test that looks at the clock is a flaky one.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
