@@ -36,7 +36,7 @@ _PROBLEMS = (
 
 
 class Display:
-    """Counts what happens and shows some of it. It is a Watcher.
+    """Counts what happens, and shows of it what each kind of display shows. It is a Watcher.
 
     `hear`, `moved`, `compared`, `hashed`, `say` and `snapshot` are safe to call from any thread,
     and everything else belongs to the thread that ticks. None of it is for a signal handler, which
@@ -48,14 +48,17 @@ class Display:
         self.clock = clock
         self.tally = Tally(clock)
         self.is_silent = True
-        self._tells_blocks = True
+        self._introduction, self._tells_blocks = "", True
+        self._begun = False
         self._lock = threading.Lock()
         self._told_retry_at: dict[type[Exception], float] = {}
 
     def introduce(self, text: str, *, tells_blocks: bool) -> None:
-        """Say first what the run is about; into which blocks, too, as soon as it is known."""
-        self._tells_blocks = tells_blocks
-        self.say(text)
+        """Let the text be the first that is said once the run has begun.
+
+        Unless it tells the blocks, they are told as soon as they are known.
+        """
+        self._introduction, self._tells_blocks = text, tells_blocks
 
     def say(self, text: str) -> None:
         """Show a line with its time, above whatever is drawn."""
@@ -69,6 +72,9 @@ class Display:
     def hear(self, event: Event) -> None:
         with self._lock:
             self.tally.hear(event)
+            if not self._begun:
+                self._begun = True
+                self._begin()
             self._show(event)
 
     def moved(self, size: int) -> None:
@@ -91,8 +97,11 @@ class Display:
             self.tally.end()
             self._close()
 
+    def _begin(self) -> None:
+        self._say(self._introduction)
+
     def _show(self, event: Event) -> None:
-        raise NotImplementedError
+        """Show nothing: what is shown of an event is each display's own."""
 
     def _say_opened(self, event: UploadOpened) -> None:
         self._say(as_text(event))
@@ -135,10 +144,8 @@ class QuietDisplay(Display):
     With the first of them it says what the run is about, and which upload is open.
     """
 
-    _introduction = ""
-
-    def introduce(self, text: str, *, tells_blocks: bool) -> None:
-        self._introduction = text
+    def _begin(self) -> None:
+        """Wait for trouble."""
 
     def _show(self, event: Event) -> None:
         if isinstance(event, _PROBLEMS):
@@ -147,7 +154,7 @@ class QuietDisplay(Display):
             self._say(_upload_text(event.upload_id))
 
     def _say(self, text: str) -> None:
-        if text and self.is_silent:
+        if text and self.is_silent and self._begun:
             super()._say(self._introduction)
             super()._say(_upload_text(self.tally.snapshot().upload_id))
         super()._say(text)

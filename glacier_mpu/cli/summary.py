@@ -30,7 +30,8 @@ def _done(snapshot: Snapshot, skipped: int) -> str:
     seconds, sent = snapshot.elapsed_seconds, snapshot.bytes_stored
     text = f"stored {as_size(sent + skipped)} in {as_duration(seconds)}"
     if skipped:
-        text += f" ({as_size(sent)} sent, {as_size(skipped)} were stored before)"
+        before = f"{as_size(sent)} sent, {as_size(skipped)} stored before"
+        text += f" ({before if sent else 'all of it stored before'})"
     if sent:
         text += f", {as_rate(sent / max(seconds, 1e-3))}"
     return f"{text}, {_retries(snapshot.retries)}"

@@ -172,6 +172,13 @@ class Tally:
         return self._phase
 
     @property
+    def _lane(self) -> Lane | None:
+        """What is being done just now, if anything is left to do."""
+        lanes = {Phase.SENDING: self._sending, Phase.COMPARING: self._comparing}
+        lane = lanes.get(self._now_phase)
+        return None if lane is None or lane.is_over else lane
+
+    @property
     def _moved_at(self) -> float:
         """When something last moved that is expected to move now."""
         moved_at = max(self._sending.flow.passed_at, self._hashed_at)
@@ -187,19 +194,19 @@ class Tally:
         if self._stalled_since:
             return now - min(self._stalled_since.values())
         seconds = now - self._moved_at
-        moves = self._now_phase in (Phase.SENDING, Phase.COMPARING)
-        return seconds if moves and seconds >= STALL_SECONDS else 0.0
+        return seconds if self._lane is not None and seconds >= STALL_SECONDS else 0.0
 
     def _rate(self, now: float) -> float:
-        lane = self._comparing if self._now_phase is Phase.COMPARING else self._sending
-        pauses = now - lane.flow.passed_at >= STALL_SECONDS or self._phase is Phase.ENDED
-        return 0.0 if pauses or self._stalled_since else lane.rate(now)
+        lane = self._lane
+        if lane is None or self._stalled_since or now - lane.flow.passed_at >= STALL_SECONDS:
+            return 0.0
+        return lane.rate(now)
 
     def _is_reading(self, now: float) -> bool:
         flow = self._sending.flow
         pauses = not flow.passed or now - flow.passed_at >= STALL_SECONDS
         reads = now - self._hashed_at < STALL_SECONDS and not self._stalled_since
-        return self._now_phase is Phase.SENDING and pauses and reads
+        return self._lane is self._sending and pauses and reads
 
     def _seconds_left(self, now: float) -> float:
         """Return how long it will take to send the rest, and to compare the rest beside it.

@@ -24,7 +24,7 @@ from glacier_mpu.stop import Waits
 from glacier_mpu.vault.credentials import RenewableCredentials, chain
 from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.failures import from_botocore, from_chain
-from glacier_mpu.vault.proxies import check_proxy, is_on_this_machine
+from glacier_mpu.vault.proxies import SENSELESS, check_proxy, is_on_this_machine
 from glacier_mpu.vault.refusals import refusal
 from glacier_mpu.vault.regions import UnknownRegion, unknown_region
 
@@ -234,8 +234,8 @@ def _hear_early_refusals(client: GlacierClient) -> None:
         proxy_url = session._proxy_config.proxy_url_for(url)  # noqa: SLF001
         try:
             manager = session._get_connection_manager(url, proxy_url)  # noqa: SLF001
-        except ValueError as error:
-            raise ProxyInvalid(f"the address of the proxy makes no sense: {error}") from error
+        except ValueError:
+            raise ProxyInvalid(SENSELESS) from None
         settings = manager.connection_pool_kw
         batch_records(settings["ssl_context"])
         if pieces_have_a_size():

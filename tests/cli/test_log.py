@@ -65,6 +65,12 @@ def test_a_new_upload_says_its_blocks_once(log: Run) -> None:
     assert len([line for line in log.lines if "4 blocks" in line]) == 1
 
 
+def test_what_is_refused_before_the_run_begins_is_one_line(log: Run) -> None:
+    log.display.introduce("uploading 'f'", tells_blocks=True)
+    log.display.say("error: no such profile")
+    assert [line.split(" ", 2)[2] for line in log.lines] == ["error: no such profile"]
+
+
 def test_a_log_has_a_line_a_block_when_blocks_are_slow(log: Run) -> None:
     log.hear(*starts(to_send=4))
     for number in range(4):

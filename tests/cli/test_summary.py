@@ -44,15 +44,14 @@ def test_retries_are_counted_in_words(retries: int, text: str) -> None:
 def test_a_resumed_run_tells_what_it_sent_and_what_was_stored_before_it() -> None:
     outcome = Outcome(status=Status.COMPLETED, bytes_skipped=40 * GIB)
     assert summary_line(outcome, replace(ENDED, bytes_stored=20 * GIB)) == (
-        "stored 60.0 GiB in 1:52:10 (20.0 GiB sent, 40.0 GiB were stored before), 3.0 MiB/s, "
-        "3 retries"
+        "stored 60.0 GiB in 1:52:10 (20.0 GiB sent, 40.0 GiB stored before), 3.0 MiB/s, 3 retries"
     )
 
 
 def test_a_run_that_sent_nothing_has_no_rate() -> None:
     outcome = Outcome(status=Status.COMPLETED, bytes_skipped=60 * GIB)
     assert summary_line(outcome, replace(ENDED, bytes_stored=0)) == (
-        "stored 60.0 GiB in 1:52:10 (0 B sent, 60.0 GiB were stored before), 3 retries"
+        "stored 60.0 GiB in 1:52:10 (all of it stored before), 3 retries"
     )
 
 

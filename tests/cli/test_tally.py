@@ -343,6 +343,14 @@ def test_an_outage_of_the_line_lasts_though_the_file_can_be_read_again(run: Coun
     assert run.now.stalled_seconds == 0
 
 
+def test_once_all_is_stored_nothing_is_expected_to_move(run: Counted) -> None:
+    """What is stored is listed again before it is completed, which takes a while."""
+    run.hear(*starts(to_send=1))
+    run.sends(0, seconds=5)
+    run.passes(20)
+    assert (run.now.stalled_seconds, run.now.rate, run.now.is_reading) == (0, 0, False)
+
+
 def test_an_outage_that_keeps_an_upload_from_being_opened_is_a_stall(run: Counted) -> None:
     run.passes(3)
     run.hear(OUTAGE)

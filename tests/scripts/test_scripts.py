@@ -80,16 +80,17 @@ def test_any_file_name_is_uploaded_and_described_in_ascii(
     assert description.isascii()
 
 
-def test_the_id_of_a_new_upload_is_told_before_anything_else(
+def test_the_id_of_a_new_upload_is_told_before_anything_else_but_the_file(
     server: RehearsalServer, make_file: MakeFile
 ) -> None:
     ended = run(
         *("GlacierMPU.py", "--source-path", make_file(5), "--vault", VAULT),
-        *("--finish-upload", "false", "--quiet"),
+        *("--finish-upload", "false"),
         server=server,
     )
-    first = ended.err.splitlines()[0]
-    assert first.endswith(f"upload-id: {ended.result['upload-id']}")
+    name, upload_id, *_ = ended.err.splitlines()
+    assert "uploading " in name
+    assert upload_id.endswith(f"upload-id: {ended.result['upload-id']}")
 
 
 @BOTH

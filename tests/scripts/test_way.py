@@ -94,13 +94,13 @@ def test_a_region_that_may_be_new_is_warned_of_and_tried(
 
 @BOTH
 def test_a_helper_that_hands_out_no_credentials_is_no_fault_of_the_program(
-    make_file: MakeFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+    make_file: MakeFile, given: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    (tmp_path / "helper.py").write_text(f'print(\'{{"SecretAccessKey": "{SECRET_KEY}"\')')
-    (tmp_path / "config").write_text(
-        f"[default]\ncredential_process = {sys.executable} -S {tmp_path / 'helper.py'}\n"
+    (given / "helper.py").write_text(f'print(\'{{"SecretAccessKey": "{SECRET_KEY}"\')')
+    (given / "config").write_text(
+        f"[default]\ncredential_process = {sys.executable} -S {given / 'helper.py'}\n"
     )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(given / "config"))
     end = upload(script, make_file(5), "--upload-id", "an-id", "--retry-minutes", "0", "--verbose")
     assert end.code == 3, end.err
     assert "an answer that makes no sense (JSONDecodeError)" in end.err

@@ -157,7 +157,7 @@ def test_what_is_known_is_told_and_counted_neither_as_compared_nor_as_sent(
     notes = Notes()
     carried(source, watcher=notes, upload_id=first.upload_id)
     assert notes.amounts == [(2, 2 * MIB, 0, 0)]
-    assert notes.bytes == {"sent": 2 * MIB}
+    assert notes.bytes == {"hashed": 2 * MIB, "sent": 2 * MIB}
     assert [(e.numbers, e.size) for e in notes.of(KnownBlocks)] == [([0, 1, 2], 3 * MIB)]
 
 
