@@ -8,6 +8,8 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import TextIO
 
+_USUAL_COLUMNS = 80
+
 
 class Console:
     """Lines on a stream that may go away: a closed pipe or a full disk must not end an upload."""
@@ -53,9 +55,13 @@ class Console:
         """Return the stream's encoding, by which tqdm chooses what its bar is drawn with."""
         return getattr(self._stream, "encoding", None) or "ascii"
 
-    def fileno(self) -> int:
-        """Return the stream's descriptor, by which tqdm learns the terminal's width."""
-        return -1 if self._stream is None else self._stream.fileno()
+    def columns(self) -> int:
+        """Return how wide the terminal is now; 80 where that is not known."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns if self._stream else 0
+        except (OSError, ValueError):
+            columns = 0
+        return columns or _USUAL_COLUMNS
 
 
 def use_utf8_in_files(stream: TextIO | None, *, windows: bool = os.name == "nt") -> None:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from glacier_mpu.cli.aws_cli import AwsCli
 from glacier_mpu.cli.console import Console
+from glacier_mpu.cli.endings import ending_lines
+from glacier_mpu.cli.lines import ERROR, WARNING, Lines
+from glacier_mpu.cli.next_command import next_command
+from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
-from glacier_mpu.cli.report import as_record, ending_lines, error_lines, exit_code
+from glacier_mpu.cli.report import as_record, exit_code
 from glacier_mpu.errors import InternalError, UploadError, redacted
 from glacier_mpu.transfer.request import Outcome, Status
 
 
 class Output:
-    """Both streams of one run; `name` is the script's."""
+    """Both streams of one run.
 
-    def __init__(self, name: str, *, json_wanted: bool) -> None:
+    say  shows a line on stderr with its time; a display's own, once there is one
+    """
+
+    def __init__(self, *, json_wanted: bool) -> None:
         self.stderr = Console(sys.stderr)
+        self.lines = Lines(self.stderr)
+        self.say: Callable[[str], None] = self.lines.say
         self.verbose = False
         self._stdout = Console(sys.stdout)
-        self._name = name
         self._json_wanted = json_wanted
 
     def result(self, record: Mapping[str, object], lines: Sequence[str]) -> None:
@@ -30,25 +39,37 @@ class Output:
             if not self._stdout.take(line + "\n"):
                 self.warning(f"this could not be written to stdout: {line}")
 
-    def refusal(self, error: UploadError) -> int:
-        """Say, in one line, why nothing was started, and return the exit code."""
-        outcome = Outcome(status=Status.FAILED, error=error)
-        self.result(as_record(outcome, None, seconds=0), [])
+    def refusal(self, error: UploadError, options: Options | None) -> int:
+        """Say, in one line, why nothing was started, and return the exit code.
+
+        `options` is None where the command line made no sense.
+        """
+        description = options.description if options else ""
+        outcome = Outcome(status=Status.FAILED, error=error, description=description)
+        self.result(as_record(outcome, options, seconds=0), [])
         self._trace(error)
-        self.stderr.line(f"{self._name}: {'; '.join(error_lines(error))}")
+        self.say(f"{ERROR}{'; '.join(error_lines(error, AwsCli.of(options)))}")
         return exit_code(outcome)
 
-    def ending(self, outcome: Outcome, options: Options, *, interrupted: bool) -> None:
-        """Say on stderr how it ended."""
+    def ending(
+        self, outcome: Outcome, options: Options, *, summary: str, interrupted: bool
+    ) -> None:
+        """Say on stderr how it ended. The command that resumes it stands alone, to be pasted."""
         self._trace(outcome.error)
-        for line in ending_lines(outcome, options, interrupted=interrupted):
-            self.stderr.line(line)
+        lines = ending_lines(outcome, options, interrupted=interrupted)
+        lines.insert(int(interrupted or outcome.stop_time is not None), summary)
+        for line in filter(None, lines):
+            if line == next_command(outcome, options):
+                self.stderr.line(line)
+            else:
+                self.say(line)
 
     def warning(self, text: str) -> None:
         """Say what went wrong although the run did not fail."""
-        self.stderr.line(f"WARNING: {text}")
+        self.say(f"{WARNING}{text}")
 
     def _trace(self, error: UploadError | None) -> None:
         """Show the traceback if it was asked for, or is all there is to find a fault by."""
         if error is not None and (self.verbose or isinstance(error, InternalError)):
-            self.stderr.write(redacted("".join(traceback.format_exception(error))))
+            for line in redacted("".join(traceback.format_exception(error))).splitlines():
+                self.say(line)

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """What a run is doing."""
+    """What a run is doing. COMPARING: there is nothing to send, as far as is known."""
 
     OPENING = "opening"
     SENDING = "sending"
@@ -25,14 +25,18 @@ class Snapshot:
                       the upload is open
     bytes_done        of `size`: what the vault holds, as far as is known, and what is on its way
     blocks_done       of `blocks`: what the vault holds, as far as is known
-    blocks_failed     blocks that failed for good
-    to_compare        stored blocks that are compared with the file, in this run
+    blocks_failed     blocks that failed, and are not being tried again
+    to_compare        stored blocks that are compared with the file, in this pass over it
     compared          those of them that have been compared
-    bytes_on_the_way  of blocks that the vault has not acknowledged yet
+    bytes_to_compare  bytes of `to_compare`
+    bytes_compared    bytes of those that have been read
+    bytes_stored      of blocks that the vault acknowledged in this run
+    bytes_on_the_way  sent, of blocks that the vault has not acknowledged
     rate              bytes a second over the last minute, of sending, or where nothing is sent, of
                       comparing; 0 on a stalled line
-    seconds_left      at that rate; None where it is 0
+    seconds_left      until all is sent and compared, at these rates; None where the rate is 0
     stalled_seconds   since the last byte moved, where that is long enough to be told; else 0
+    is_reading        nothing is sent just now, because blocks are being read to be hashed first
     retries           tries that failed and were followed by another
     elapsed_seconds   since the run began
     """
@@ -46,9 +50,13 @@ class Snapshot:
     blocks_failed: int = 0
     to_compare: int = 0
     compared: int = 0
+    bytes_to_compare: int = 0
+    bytes_compared: int = 0
+    bytes_stored: int = 0
     bytes_on_the_way: int = 0
     rate: float = 0.0
     seconds_left: float | None = None
     stalled_seconds: float = 0.0
+    is_reading: bool = False
     retries: int = 0
     elapsed_seconds: float = 0.0

@@ -49,7 +49,7 @@ class Store:
     def __init__(self, folder: Path, *, now: Callable[[], datetime] = utc_now) -> None:
         self.folder = folder = folder.absolute()
         self._now = now
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # a copy of what may be private
         self._db = Database(folder / "vaults.sqlite3", schema=SCHEMA, version=SCHEMA_VERSION)
         self._files = Files(folder)
         self.uploads = Uploads(db=self._db, files=self._files, now_ms=self._now_ms)

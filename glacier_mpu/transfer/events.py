@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import Block, Plan
+from glacier_mpu.transfer.bandwidth import BandwidthChanged
+from glacier_mpu.transfer.deadline import WindingDown
 from glacier_mpu.transfer.pacing import Measured, Settled, SlowedDown
 from glacier_mpu.vault.answers import OpenUpload, StoredPart
 from glacier_mpu.vault.outage import Outage, OutageOver
@@ -49,7 +51,21 @@ class NothingToResume:
     description: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class OtherUpload:
+    """An open upload of another description holds blocks of this file, and is not resumed.
+
+    stored  so many of the file's `count` blocks; of those one was compared, and is the file's
+    more    there are so many further ones, which are not told of
+    """
+
+    upload: OpenUpload
+    stored: int
+    count: int
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resuming:
     """This upload is resumed; `stored` of the file's `count` blocks are in the vault.
 
@@ -59,9 +75,9 @@ class Resuming:
     upload: OpenUpload
     stored: int
     count: int
-    among: int
-    compared: int
-    matching: int
+    among: int = 1
+    compared: int = 0
+    matching: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +89,25 @@ class DescriptionKept:
 
 @dataclass(frozen=True, slots=True)
 class UploadOpened:
-    """The upload is open; its id is what resuming it takes."""
+    """The upload is open; its id is what resuming it takes. One that is not new was told before.
+
+    asked   the blocks that the run is asked for
+    stored  the blocks that the vault lists with the size that they have in the file
+    """
 
     upload_id: str
     plan: Plan
+    asked: range
+    stored: Collection[int] = ()
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MissingBlocks:
-    """These blocks are not stored yet."""
+    """These blocks, of `count` that are asked for, are not stored yet."""
 
     numbers: Sequence[int]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +193,11 @@ class TryingAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Completing:
+    """All that is needed is stored, and the upload is completed now."""
+
+
+@dataclass(frozen=True, slots=True)
 class AbortFailed:
     """The upload could not be aborted, and stays open."""
 
@@ -181,6 +210,7 @@ Event = (
     | BlockSizeRaised
     | CandidateRejected
     | NothingToResume
+    | OtherUpload
     | Resuming
     | DescriptionKept
     | UploadOpened
@@ -192,10 +222,13 @@ Event = (
     | BlockMatches
     | BlockDiffers
     | BlockFailed
+    | Completing
     | AbortFailed
     | Measured
     | Settled
     | SlowedDown
+    | BandwidthChanged
+    | WindingDown
     | Retry
     | Outage
     | OutageOver
@@ -206,7 +239,7 @@ Event = (
 class Watcher(Protocol):
     """Whoever wants to know what happens while it happens.
 
-    `hear`, `moved` and `compared` are called from any thread, `tick` from the caller's.
+    `tick` is called from the caller's thread, the others from any.
     """
 
     def hear(self, event: Event, /) -> None:
@@ -216,7 +249,10 @@ class Watcher(Protocol):
         """So many bytes were sent; a negative number takes back what has to be sent again."""
 
     def compared(self, size: int, /) -> None:
-        """So many bytes of stored blocks were read from the file."""
+        """So many bytes of stored blocks were read; a negative number takes some back."""
+
+    def hashed(self, size: int, /) -> None:
+        """So many bytes of blocks to be sent were read, to be hashed first."""
 
     def tick(self) -> None:
         """A moment has passed: some five times a second."""
@@ -251,6 +287,10 @@ class Meter:
     def compared(self, size: int) -> None:
         """Pass on that bytes of a stored block were read."""
         self.watcher.compared(size)
+
+    def hashed(self, size: int) -> None:
+        """Pass on that bytes of a block to be sent were read."""
+        self.watcher.hashed(size)
 
     def retried(self, retry: Retry) -> None:
         """Count a retry, and pass it on."""

@@ -9,7 +9,8 @@ from botocore.utils import get_environ_proxies
 
 from glacier_mpu.errors import ProxyInvalid
 
-_SENSELESS = "the address of the proxy makes no sense"
+# Why is not said: behind a / that is not encoded, a password is taken for the port.
+INVALID = "the address of the proxy is not valid"
 
 
 def is_on_this_machine(url: str) -> bool:
@@ -32,10 +33,10 @@ def check_proxy(url: str) -> None:
         return
     try:
         makes_sense = _makes_sense(proxy if "//" in proxy else f"http://{proxy}")
-    except ValueError as error:  # a port that is no number, an IPv6 address without its end
-        raise ProxyInvalid(f"{_SENSELESS}: {error}") from error
+    except ValueError:  # a port that is no number, an IPv6 address without its end
+        makes_sense = False
     if not makes_sense:
-        raise ProxyInvalid(_SENSELESS)
+        raise ProxyInvalid(INVALID)
 
 
 def _makes_sense(proxy: str) -> bool:

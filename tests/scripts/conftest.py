@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -14,7 +16,38 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
 from glacier_mpu.stop import Waits
 from tests.support.in_process import QUICK, SCRIPTS, End
-from tests.support.scripts import VAULT, assert_nothing_secret
+from tests.support.scripts import VAULT, assert_nothing_secret, assert_nothing_secret_in_files
+
+_LARGEST = 1 << 18  # of the files that are looked through: larger ones are the tests' sources
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_gets_out(
+    tmp_path: Path, own_cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Look through all that the scripts of every test here print, and all files that they leave.
+
+    A test that gives them secrets in a file puts it into a folder `.aws`, as users have them.
+    """
+    communicate = subprocess.Popen.communicate
+
+    def watched(process: subprocess.Popen[Any], *arguments: Any, **rest: Any) -> tuple[Any, Any]:
+        printed = communicate(process, *arguments, **rest)
+        for stream in printed:
+            assert_nothing_secret(stream)
+        return printed
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", watched)
+    yield
+    for folder in (tmp_path, own_cache_folder):
+        assert_nothing_secret_in_files(folder, largest=_LARGEST)
+
+
+@pytest.fixture
+def aws_folder(tmp_path: Path) -> Path:
+    """Return a folder for files with secrets that a test gives to a script."""
+    (tmp_path / ".aws").mkdir()
+    return tmp_path / ".aws"
 
 
 @pytest.fixture

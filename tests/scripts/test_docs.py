@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from argparse import Action
+from argparse import SUPPRESS, Action
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -50,8 +50,10 @@ def as_told(action: Action) -> str | None:
     """Return how a default is told; None where there is none, and the words are free."""
     if action.required:
         return "required"
+    if action.default == SUPPRESS:
+        return ""
     if action.nargs == 0:
-        return "off" if action.default is False else ""
+        return "off"
     return str(action.default).removesuffix(".0") if action.default is not None else None
 
 
@@ -132,6 +134,16 @@ def test_the_documents_and_the_greeting_name_the_same_aws_clis() -> None:
     told = " ".join(read("docs/rehearsal.md").split())
     assert "older than 1.29 or 2.13" in told
     assert "--endpoint-url" in told
+
+
+def test_every_package_that_is_installed_has_its_reason() -> None:
+    required = re.findall(
+        r"^[a-z0-9-]+", read("requirements.txt") + read("requirements-dev.txt"), re.M
+    )
+    told = read("docs/dependencies.md")
+    for name in required:
+        if not name.startswith(("-", "types-")) and not name.endswith("-stubs"):
+            assert f"https://pypi.org/project/{name}/" in told, name
 
 
 def test_the_benchs_table_is_the_one_that_was_measured() -> None:

@@ -13,6 +13,8 @@ from tests.support.scripts import ROOT
 # What users read; bench/README.md is for those who measure, and the changelog is about the past.
 MANUAL = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 SHELLS = ("sh", "bat")
+COMMAND_OF = {"glacier-mpu": "GlacierMPU.py", "glacier-mpup": "GlacierMPUP.py"}
+SCRIPTS = {*COMMAND_OF.values()}
 
 
 def read(name: str) -> str:
@@ -60,12 +62,12 @@ class Command:
 
     @property
     def script(self) -> str:
-        """The script of this project that is called, or nothing."""
-        return next((word for word in self.words if re.fullmatch(r"GlacierMPUP?\.py", word)), "")
+        """The script of this project that is called, also by its command; or nothing."""
+        return COMMAND_OF.get(self.words[0]) or next(iter({*self.words[:2]} & SCRIPTS), "")
 
     @property
     def arguments(self) -> list[str]:
-        return list(self.words[self.words.index(self.script) + 1 :])
+        return list(self.words[1 if self.words[0] in COMMAND_OF else 2 :])
 
 
 def commands() -> Iterator[Command]:

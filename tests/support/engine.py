@@ -41,6 +41,9 @@ class Notes:
     def compared(self, size: int, /) -> None:
         self.bytes["compared"] += size
 
+    def hashed(self, size: int, /) -> None:
+        self.bytes["hashed"] += size
+
     def tick(self) -> None:
         pass
 

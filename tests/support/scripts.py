@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from glacier_mpu.cli.flags import Parser
 from glacier_mpu.rehearsal.server import RehearsalServer
@@ -23,6 +26,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 VAULT = "photos"
+# What tests give to the scripts, and what must be in nothing that these print or write.
+SESSION_TOKEN = "FwoGZXIvYXdzEAsecret/session+token=="
+PROXY_PASSWORD = "secret-of-the-proxy"
+_SECRETS = [
+    form
+    for secret in (SECRET_KEY, SESSION_TOKEN, PROXY_PASSWORD)
+    for form in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
+] + [base64.b64encode(f"me:{PROXY_PASSWORD}".encode()).decode()]
 
 
 def address_of(server: RehearsalServer, *, vault: str = VAULT) -> Address:
@@ -53,10 +64,18 @@ class Ended:
         return dict(line.split(": ", 1) for line in self.out.splitlines())
 
 
-def assert_nothing_secret(shown: str) -> None:
-    """Look through all that a script printed: no credential, no signature, whatever the ending."""
-    assert SECRET_KEY not in shown
-    assert not re.search(r"Signature=[0-9a-f]|AWS4-HMAC", shown)
+def assert_nothing_secret(shown: str | bytes | None) -> None:
+    """Look through what a script printed or wrote: no credential, no signature in any ending."""
+    text = shown.decode(errors="replace") if isinstance(shown, bytes) else shown or ""
+    assert [secret for secret in _SECRETS if secret in text] == []
+    assert not re.search(r"Signature=[0-9a-f]|AWS4-HMAC", text)
+
+
+def assert_nothing_secret_in_files(folder: Path, *, largest: int) -> None:
+    """Look through the files below the folder of up to this size, less those in an .aws."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.parent.name != ".aws" and path.stat().st_size <= largest:
+            assert_nothing_secret(path.read_bytes())
 
 
 def script_environment(server: RehearsalServer | None = None) -> dict[str, str]:
