@@ -31,12 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         faults = read_faults(options.faults) if options.faults else []
     except (OSError, TableError) as error:
-        sys.stderr.write(f"error: the table of faults cannot be used: {error}\n")
+        sys.stderr.write(f"error: the table of faults cannot be used: {_shown(error)}\n")
         return 2
     try:
         server = RehearsalServer(options.dir, port=options.port, faults=faults)
     except OSError as error:
-        sys.stderr.write(f"error: cannot serve {options.dir} on port {options.port}: {error}\n")
+        where = f"{options.dir} on port {options.port}"
+        sys.stderr.write(f"error: cannot serve {where}: {_shown(error)}\n")
         return 2
     stop = threading.Event()
 
@@ -64,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         "--faults", type=Path, help="table of faults on purpose (see docs/rehearsal.md)"
     )
     return parser
+
+
+def _shown(error: OSError | TableError) -> str:
+    """Return the message; a path in it as it is, where str() doubles each backslash of Windows."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _port(text: str) -> int:
