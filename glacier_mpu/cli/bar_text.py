@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.progress_line import as_minutes, as_rate, done_of_all, percent
+from glacier_mpu.cli.figures import as_duration, as_rate, as_size
+from glacier_mpu.cli.progress_line import as_minutes, done_of_all, percent
 from glacier_mpu.cli.snapshot import Phase, Snapshot
-from glacier_mpu.cli.words import as_duration, as_size
 
 _SHORTEST_BAR = 8
 # By what a line that is too long becomes shorter: each time a field takes its next shorter form.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from glacier_mpu import __version__
-from glacier_mpu.cli import values
+from glacier_mpu.cli import times, values
 from glacier_mpu.cli.completion import PrintCompletion
 
 T = TypeVar("T")
@@ -21,7 +22,8 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises FlagError where the stock one prints its usage and exits."""
 
     def error(self, message: str) -> NoReturn:
-        raise FlagError(message)
+        # argparse calls a flag an argument, in front of its name.
+        raise FlagError(re.sub(r"(^|not allowed with )argument --", r"\1--", message))
 
     def joined(self, arguments: Sequence[str]) -> list[str]:
         """Join each flag to its value: one upload id in 64 begins with a hyphen, as a flag does."""
@@ -49,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         for word in words:
             flag, _, value = word.partition("=")
             if flag.startswith("--") and value == "--":
-                self.error(f"argument {flag}: the value cannot be --")
+                self.error(f"{flag}: the value cannot be --")
         return vars(self.parse_args(words))
 
 
@@ -58,6 +60,7 @@ def shared_parser(*, prog: str, description: str) -> Parser:
     parser = Parser(prog=prog, description=description, allow_abbrev=False)
     _add_what(parser.add_argument_group("source and vault"))
     _add_how(parser.add_argument_group("upload"))
+    _add_when(parser.add_argument_group("time"))
     _add_service(parser.add_argument_group("connection"))
     _add_trial(parser.add_argument_group("testing"))
     _add_output(parser.add_argument_group("output"))
@@ -113,8 +116,8 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         "--blocksize",
         type=_checked(values.blocksize),
         dest="block_size",
-        metavar="BLOCKSIZE",
-        help="size of a block in MB (MiB): 1, 2, 4 ... 4096 (default: the open upload's own, else "
+        metavar="MIB",
+        help="size of a block in MiB: 1, 2, 4 ... 4096 (default: the open upload's own, else "
         "128, or the smallest that gives at most 10,000 blocks)",
     )
     group.add_argument(
@@ -153,6 +156,23 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_when(group: argparse._ArgumentGroup) -> None:
+    when = group.add_mutually_exclusive_group()
+    when.add_argument(
+        "--stop-at",
+        type=_checked(times.clock_time),
+        metavar="[DAY-]HH:MM",
+        help="begin no block from this local time on, such as 07:00 or Sat-07:00; those on their "
+        "way are finished, for at most --retry-minutes, and the upload stays open (exit code 3)",
+    )
+    when.add_argument(
+        "--stop-after",
+        type=_checked(times.duration),
+        metavar="DURATION",
+        help="the same, once the run has taken so long: 6h, 30min, 90s or 1h30min",
+    )
+
+
 def _add_service(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--profile", help="profile in the AWS configuration files")
     group.add_argument("--region", help="AWS region, such as eu-west-1")
@@ -176,9 +196,11 @@ def _add_service(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--max-bandwidth",
-        type=_checked(values.rate),
+        type=_checked(times.bandwidth),
         metavar="RATE",
-        help="bytes or bits per second for all blocks together, such as 6MB or 50Mbit",
+        help="bytes or bits per second for all blocks together, such as 6MB or 50Mbit (units are "
+        "decimal: 1MB is 1,000,000 bytes), or a timetable in local time as rclone takes it, such "
+        "as '08:00,1MB 19:00,off' or 'Mon-08:00,512kB Sat-00:00,off' (default: no limit)",
     )
 
 
@@ -201,6 +223,12 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--receipts", metavar="FILE", help="append a JSON line for a completed archive to FILE"
+    )
+    group.add_argument(
+        "--status-file",
+        metavar="FILE",
+        help="keep a JSON object in FILE that tells how far the run is, replaced as a whole every "
+        "5 seconds",
     )
     how_much = group.add_mutually_exclusive_group()
     how_much.add_argument(

@@ -12,7 +12,9 @@ from itertools import pairwise
 
 from glacier_mpu.cli import values
 from glacier_mpu.cli.flags import FlagError, Parser
+from glacier_mpu.cli.times import ClockTime
 from glacier_mpu.errors import BadInput
+from glacier_mpu.transfer.bandwidth import Timetable
 
 # The flags whose value is a path, which means something else in another folder.
 PATH_FLAGS = ("--source-path", "--rehearse", "--receipts", "--ledger", "--status-file")
@@ -28,6 +30,8 @@ class UsageError(BadInput):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line asks for. Sizes in bytes, block numbers 0-based and inclusive.
+
+    Times are in seconds where no other unit is named, and by the local clock.
 
     command  the words that begin this script again, before any flag
     folder   where relative paths begin
@@ -56,11 +60,14 @@ class Options:
     endpoint_url: str | None
     account_id: str
     retry_minutes: float
-    max_bandwidth: int | None
+    max_bandwidth: Timetable | None
+    stop_at: ClockTime | None
+    stop_after: float | None
     rehearse: str | None
     dry_run: bool
     output: str
     receipts: str | None
+    status_file: str | None
     quiet: bool
     verbose: bool
 

@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 
+from glacier_mpu.cli.figures import as_plan
 from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.snapshot import Snapshot
 from glacier_mpu.cli.tally import Tally
-from glacier_mpu.cli.words import as_plan, as_text
+from glacier_mpu.cli.words import as_text
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockFailed,
     Connected,
     Event,
     LedgerUnusable,
+    OtherUpload,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
@@ -27,6 +29,7 @@ SECONDS_BETWEEN_RETRIES = 60.0
 _PROBLEMS = (
     Connected,  # which has a text only where there is something to be warned of
     UnknownRegion,
+    OtherUpload,
     BlockFailed,
     AbortFailed,
     LedgerUnusable,

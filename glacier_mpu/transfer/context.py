@@ -9,8 +9,10 @@ from datetime import datetime, timezone
 
 from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.stop import Stop, Waits
+from glacier_mpu.transfer.bandwidth import BandwidthChanged, Throttle, Timetable
+from glacier_mpu.transfer.deadline import Deadline, WindingDown
 from glacier_mpu.transfer.events import Meter, Watcher
-from glacier_mpu.transfer.pacing import MOST_SLOTS, Throttle, Tuner
+from glacier_mpu.transfer.pacing import MOST_SLOTS, Tuner
 from glacier_mpu.transfer.readers import Readers
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.transfer.workers import Gate, cores
@@ -32,7 +34,8 @@ class Context:
     most_slots  how many slots there may ever be
     tuner       chooses the number of slots, or None
     meter       counts bytes and retries, and tells the watcher
-    allow       says how many of so many bytes may be sent now, at least 1
+    throttle    says how many of so many bytes may be sent now
+    deadline    says when no block may begin any more
     stop        asked when the run is over or is to end
     keep_going  a failed block does not keep the others from being sent, unless all would fail alike
     clock       tells the time, with its offset
@@ -46,7 +49,8 @@ class Context:
     most_slots: int
     tuner: Tuner | None
     meter: Meter
-    allow: Callable[[int], int]
+    throttle: Throttle
+    deadline: Deadline
     stop: Stop
     keep_going: bool
     clock: Callable[[], datetime]
@@ -56,9 +60,24 @@ class Context:
         return error.every_block_alike or not self.keep_going
 
     def look(self) -> None:
-        """Tell the watcher if what did not get through does again. To be called now and then."""
+        """Tell the watcher if calls get through again, or another limit holds.
+
+        To be called now and then.
+        """
         self.vault.look()
         self.reads.line.look()
+        self.throttle.look()
+
+    def keep_time(self) -> None:
+        """Let no block begin once the stop time has come, and later cut what is still on its way.
+
+        To be called now and then while blocks are sent or compared.
+        """
+        deadline = self.deadline
+        if deadline.begins() and deadline.stop_time is not None:
+            self.meter.watcher.hear(WindingDown(deadline.stop_time, self.slots.close()))
+        if deadline.cuts(line_is_down=self.vault.is_cut_off or self.reads.line.is_down):
+            self.stop.ask()
 
     def tune(self) -> None:
         """Let the tuners look at the rates. Call it several times a second, in one thread."""
@@ -89,8 +108,7 @@ def opened_context(
 ) -> Iterator[Context]:
     """Yield the context of a run; at the end wake all waiting tasks and close the connections.
 
-    Raises RegionMissing, RegionMistyped, AddressInvalid or ProxyInvalid if no client can be made
-    from the address.
+    Raises the BadInput that `connect` raises if no client can be made from the address.
     """
     stop = stop.child()
     meter = Meter(watcher)
@@ -106,6 +124,14 @@ def opened_context(
         if tuner is not None and slows_down:
             tuner.slow_down()
 
+    def changed(event: BandwidthChanged) -> None:
+        watcher.hear(event)
+        if tuner is not None and not event.at_start:
+            tuner.start_over()
+
+    def local_now() -> datetime:
+        return clock().astimezone().replace(tzinfo=None)
+
     reading = Gate(cores(), stop=stop)
     vault = Vault(address, connections=most_slots + 1, stop=stop, hear=hear, waits=waits)
     context = Context(
@@ -117,7 +143,18 @@ def opened_context(
         most_slots=most_slots,
         tuner=tuner,
         meter=meter,
-        allow=_throttle(request.max_bandwidth, stop),
+        throttle=Throttle(
+            request.max_bandwidth or Timetable.always(None),
+            wait=stop.wait,
+            on_change=changed,
+            now=local_now,
+        ),
+        deadline=Deadline(
+            request.stop_time,
+            finish_seconds=waits.retry,
+            line_seconds=waits.longest,
+            now=local_now,
+        ),
         stop=stop,
         keep_going=request.keep_going,
         clock=clock,
@@ -129,9 +166,3 @@ def opened_context(
             stop.ask()
             context.reading.close()
             context.slots.close()
-
-
-def _throttle(rate: int | None, stop: Stop) -> Callable[[int], int]:
-    if rate is None:
-        return lambda size: size
-    return Throttle(rate, wait=stop.wait).allow

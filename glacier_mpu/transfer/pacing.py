@@ -1,4 +1,4 @@
-"""How many blocks at once (`--threads auto`), and how many bytes a second (`--max-bandwidth`).
+"""How many blocks at once (`--threads auto`).
 
 The best number of blocks depends on the line: with too few it is not used fully, and with too many
 Glacier answers 408. So the number is found while sending: a Measurement measures the rate of a
@@ -15,13 +15,6 @@ from typing import TypeAlias
 
 FIRST_SLOTS = 2
 MOST_SLOTS = 32
-
-# How much time a late thread may make up for. Without it, waits that overrun would lower the rate.
-_CATCH_UP_SECONDS = 0.1
-# Shorter waits are imprecise and cost CPU time; they add up until they are worth one.
-_SHORTEST_WAIT_SECONDS = 0.005
-# At a low rate, one whole read of a body would be a burst followed by a long silence.
-_PIECES_A_SECOND = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +145,7 @@ class Search:
         self._most = most
         self._timing = timing
         self._hear = hear
-        first = min(FIRST_SLOTS, most)
-        self.trial = Trial(slots=first, brief=True, stride=first)
+        self.trial = self._first()
         self._rest = timing.rest
         self._recovering = False
         self._trouble: Trouble | None = None
@@ -183,6 +175,16 @@ class Search:
         self._recovering = True
         self._rest = self._timing.rest
         self.trial = Trial(slots=slots, wait=self._timing.recover)
+
+    def start_over(self) -> None:
+        """Search from the beginning. What met trouble stays ruled out for a while."""
+        self.trial = self._first()
+        self._rest = self._timing.rest
+        self._recovering = False
+
+    def _first(self) -> Trial:
+        slots = min(FIRST_SLOTS, self._most)
+        return Trial(slots=slots, brief=True, stride=slots)
 
     def _weigh(self, fewer: Reading, more: Reading, now: float) -> Trial:
         """Go on from the better of the two, or first measure in full what had a brief reading."""
@@ -230,7 +232,7 @@ class Tuner:
     """Finds the number of slots that uses the line fully, and follows the line as it changes.
 
     `slots` and `tick` belong to one thread, which is the one that calls `hear`; any thread may call
-    `slow_down`.
+    `slow_down` and `start_over`.
     """
 
     def __init__(
@@ -241,6 +243,7 @@ class Tuner:
         self._search = Search(most, timing, hear)
         self._measurement: Measurement | None = None
         self._asked = threading.Event()
+        self._changed = threading.Event()
 
     @property
     def slots(self) -> int:
@@ -251,6 +254,10 @@ class Tuner:
         """Note that the service or the line asks for less; `tick` acts on it. Thread-safe."""
         self._asked.set()
 
+    def start_over(self) -> None:
+        """Note that another limit holds: what was measured counts no more. Thread-safe."""
+        self._changed.set()
+
     def tick(self, *, busy: int, moved: int) -> int:
         """Return how many blocks to send at once from now on. Call it a few times a second.
 
@@ -260,7 +267,10 @@ class Tuner:
         if self._measurement is None:
             self._measurement = Measurement(trial, self._timing, now=now)
             self._asked.clear()  # what came before the first tick had another cause
-        if self._asked.is_set():
+        if self._changed.is_set():
+            self._changed.clear()
+            self._search.start_over()
+        elif self._asked.is_set():
             self._asked.clear()
             self._search.slow_down(now, busy=busy)
         elif reading := self._measurement.take(now, busy=busy, moved=moved):
@@ -268,30 +278,3 @@ class Tuner:
         if self._search.trial is not trial:
             self._measurement = Measurement(self._search.trial, self._timing, now=now)
         return self.slots
-
-
-class Throttle:
-    """Lets `rate` bytes a second through, without bursts. Thread-safe; threads share the rate.
-
-    `wait` is called with seconds, as `threading.Event.wait` is, and may return early.
-    """
-
-    def __init__(
-        self, rate: int, *, wait: Callable[[float], object], clock: Clock = time.monotonic
-    ) -> None:
-        self._rate = rate
-        self._wait = wait
-        self._clock = clock
-        self._free_at = clock()
-        self._lock = threading.Lock()
-
-    def allow(self, size: int) -> int:
-        """Wait until some of so many bytes may go, and return how many, at least 1."""
-        size = min(size, max(1, self._rate // _PIECES_A_SECOND))
-        with self._lock:
-            now = self._clock()
-            self._free_at = max(self._free_at, now - _CATCH_UP_SECONDS) + size / self._rate
-            seconds = self._free_at - now
-        if seconds >= _SHORTEST_WAIT_SECONDS:
-            self._wait(seconds)
-        return size

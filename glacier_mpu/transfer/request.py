@@ -8,8 +8,17 @@ from datetime import datetime
 from enum import Enum
 
 from glacier_mpu.errors import BlocksOutsideFile, NotTheWholeFile, UploadError
-from glacier_mpu.source.blocks import MIB, Plan, as_ranges, choose_block_size, smallest_block_size
+from glacier_mpu.source.blocks import (
+    MIB,
+    Plan,
+    as_named_ranges,
+    as_ranges,
+    choose_block_size,
+    smallest_block_size,
+)
 from glacier_mpu.source.file import FileSource
+from glacier_mpu.transfer.bandwidth import Timetable
+from glacier_mpu.transfer.deadline import StopTime
 from glacier_mpu.vault.answers import Archive
 
 
@@ -20,7 +29,8 @@ class Request:
     block_size      in bytes; None is the open upload's own, or the best for a new one
     first, last     block numbers, both included; None is the file's own end
     slots           blocks sent at once; None is found out while sending
-    max_bandwidth   bytes a second for all blocks together; None is no limit
+    max_bandwidth   bytes a second for all blocks together, by the clock; None is no limit
+    stop_time       when no block begins any more; None is never
     keep_going      a failed block does not end the run, unless every other would fail alike
     abort           abort the upload when a block fails for good by what the service answered
     resume          resume the open upload of this description, if the vault has one
@@ -36,7 +46,8 @@ class Request:
     last: int | None = None
     finish: bool = True
     slots: int | None = 1
-    max_bandwidth: int | None = None
+    max_bandwidth: Timetable | None = None
+    stop_time: StopTime | None = None
     keep_going: bool = False
     abort: bool = False
     resume: bool = False
@@ -63,7 +74,7 @@ class Request:
         except BlocksOutsideFile as error:
             if self.block_size is None:
                 raise BlocksOutsideFile(
-                    f"{error.message} (of {block_size // MIB} MB; larger ones are fewer)"
+                    f"{error.message} (of {block_size // MIB} MiB; fewer if they are larger)"
                 ) from error
             raise
 
@@ -73,8 +84,8 @@ class Request:
         asked = plan.selection(self.first, self.last)
         if self.finish and self.upload_id is None and len(asked) < plan.count:
             raise NotTheWholeFile(
-                f"blocks {as_ranges(asked)} alone are not the whole file, which has blocks "
-                f"{as_ranges(plan.numbers)}: the upload could not be completed"
+                f"with {as_named_ranges(asked)} alone the upload cannot be completed: the file has "
+                f"blocks {as_ranges(plan.numbers)}"
             )
         return plan
 
@@ -101,6 +112,7 @@ class Outcome:
     bytes_sent     all that was sent, what had to be sent again included
     bytes_skipped  what was found to be stored already
     retries        tries that failed and were followed by another
+    stop_time      that of the request, if it ended the run
     expires        when an open upload may expire; None where it is not open, or that is not known
     """
 
@@ -119,4 +131,5 @@ class Outcome:
     bytes_skipped: int = 0
     retries: int = 0
     may_have_begun: bool = False
+    stop_time: StopTime | None = None
     expires: datetime | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -82,7 +83,7 @@ class Run:
         try:
             return self._steps()
         except Stopped:
-            return self._ended(*ending_by_stop(self._reached()))
+            return self._ended_by_stop()
         except UploadError as error:
             return self._ended(*ending(error, self._reached()))
         except Exception as bug:  # noqa: BLE001 - the user needs the upload's id all the same
@@ -94,8 +95,11 @@ class Run:
     def _steps(self) -> Outcome:
         request, reads, hear = self.request, self.context.reads, self.watcher.hear
         ledger, vault = self.ledger, self.vault
-        opened = self._aside(
-            lambda: open_upload(request, vault, ledger=ledger, reads=reads, hear=hear)
+        self._raise_if_too_late()
+        opened = run_aside(
+            self.aside,
+            lambda: open_upload(request, vault, ledger=ledger, reads=reads, hear=hear),
+            tick=self._tick_in_time,
         )
         blocks = self._into(opened)
         path = request.source.path
@@ -125,6 +129,12 @@ class Run:
         self.writer.forget()
         return self._outcome(Status.COMPLETED, archive=archive)
 
+    def _raise_if_too_late(self) -> None:
+        """Raise Stopped if the stop time has come before anything was begun."""
+        self.context.keep_time()
+        if self.context.deadline.is_over:
+            raise Stopped
+
     def _into(self, opened: Opened) -> Blocks:
         """Take the upload as this run's, and tell its id before the first byte is sent."""
         self.description = opened.description
@@ -137,23 +147,23 @@ class Run:
             keep=self.writer.note,
             last_activity=self.context.clock() if opened.is_new else None,
         )
-        self.watcher.hear(self._opened(self.blocks))
+        self.watcher.hear(self._opened(self.blocks, is_new=opened.is_new))
         self.writer.begin(opened.plan.block_size, opened.upload_id)
         for number, digest in opened.fresh.items():
             self.writer.note(number, digest)
         return self.blocks
 
-    def _opened(self, blocks: Blocks) -> UploadOpened:
+    def _opened(self, blocks: Blocks, *, is_new: bool) -> UploadOpened:
         asked = blocks.plan.selection(self.request.first, self.request.last)
         stored = list(filter(blocks.has_full_size, blocks.stored))
-        return UploadOpened(blocks.upload_id, blocks.plan, asked, stored)
+        return UploadOpened(blocks.upload_id, blocks.plan, asked, stored, is_new=is_new)
 
     def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:
         if self.description != self.request.description.strip():
             self.watcher.hear(DescriptionKept(self.description))
         missing = blocks.missing(asked)
         if missing:
-            self.watcher.hear(MissingBlocks(missing))
+            self.watcher.hear(MissingBlocks(missing, len(asked)))
 
     def _compare_known(self, blocks: Blocks, numbers: Sequence[int], *, may_send: bool) -> None:
         hear = self.watcher.hear
@@ -162,7 +172,7 @@ class Run:
     def _try_again(self, blocks: Blocks, sender: Sender) -> None:
         """Try blocks once more that failed while others got through: what it was may be over."""
         again = blocks.failed_in_passing()
-        if again:
+        if again and not self.context.deadline.is_over:
             self.watcher.hear(TryingAgain(again))
             sender.run(again, may_send=True, tick=self._tick_and_tune)
 
@@ -204,6 +214,11 @@ class Run:
             resumes=self.request.resumes,
             may_be_stored=self.completion is not None and self.completion.may_be_stored,
         )
+
+    def _ended_by_stop(self) -> Outcome:
+        """Return the outcome of a stop: it was asked for, or the stop time has come."""
+        outcome, deadline = self._ended(*ending_by_stop(self._reached())), self.context.deadline
+        return replace(outcome, stop_time=deadline.stop_time) if deadline.is_over else outcome
 
     def _ended(self, status: Status, error: UploadError | None) -> Outcome:
         """Return the outcome, after aborting the upload if that is what was asked for."""
@@ -270,12 +285,16 @@ class Run:
         return run_aside(self.aside, work, tick=self._tick)
 
     def _tick_and_tune(self) -> None:
-        self._tick()
+        self._tick_in_time()
         self.context.tune()
 
     def _tick_and_tune_reading(self) -> None:
-        self._tick()
+        self._tick_in_time()
         self.context.tune_reading()
+
+    def _tick_in_time(self) -> None:
+        self._tick()
+        self.context.keep_time()
 
     def _tick(self) -> None:
         self.context.stop.check()

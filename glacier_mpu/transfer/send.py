@@ -123,13 +123,14 @@ class Sender:
         self._context = context
         self._watcher = context.meter.watcher
         self._ending_error: UploadError | None = None
+        self._turned_away = False
 
     def run(self, numbers: Sequence[int], *, may_send: bool, tick: Callable[[], None]) -> None:
         """Send those of these blocks that are missing, and beside them compare those stored.
 
         One that differs is sent, too. Without `may_send` nothing is sent. Raises the error that
         ends the run once all blocks in hand have come to an end; a block that failed may only be
-        noted.
+        noted. Raises Stopped if blocks are left because the stop time has come.
         """
         tasks = [self._blocks.task(n) for n in numbers if n not in self._blocks.proven]
         to_compare = deque(task for task in tasks if task.stored is not None)
@@ -138,7 +139,10 @@ class Sender:
             self._note_other_size(number, may_send=may_send)
         if not (to_send or to_compare):
             return
+        if self._context.deadline.is_over:
+            raise Stopped
         self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
+        deadline = self._context.deadline
         comparing = {task.block.number for task in to_compare}
         self._context.readers.begin(lambda: len(comparing))
 
@@ -149,7 +153,7 @@ class Sender:
                 self._watcher.hear(BlockDiffers(task.block, task.stored, digest.tree, may_send))
                 if may_send:
                     to_send.append(replace(task, stored=None, digest=digest))
-            return self._ending_error is None
+            return self._ending_error is None and not deadline.is_over
 
         run_each(
             self._workers.submit,
@@ -162,6 +166,8 @@ class Sender:
         )
         if self._ending_error is not None:
             raise self._ending_error
+        if to_send or to_compare or self._turned_away:
+            raise Stopped
 
     def _finished(self, task: BlockTask, future: Future[BlockDone]) -> Digest | None:
         """Note how a task ended. Return the hashes of a stored block that differs, else None."""
@@ -181,7 +187,9 @@ class Sender:
             if self._context.ends_run(error) and self._ending_error is None:
                 self._ending_error = error
                 self._context.slots.close()  # what is in hand and not on its way is not sent
-        elif not isinstance(error, Stopped):
+        elif isinstance(error, Stopped):
+            self._turned_away = True
+        else:
             raise error
         return None
 

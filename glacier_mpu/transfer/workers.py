@@ -110,15 +110,16 @@ class Gate:
             self._come_in(place)
         self.stop.check()
 
-    def close(self) -> None:
-        """Turn away all who wait; those inside stay.
+    def close(self) -> int:
+        """Turn away all who wait; those inside stay. Return how many they are.
 
         To be called after a stop, too, which wakes nobody here by itself: it may come from a
         signal handler, where no lock can be taken.
         """
-        self.stop.ask()
         with self._changed:
+            self.stop.ask()
             self._changed.notify_all()
+            return self.busy
 
     def _come_in(self, place: Place) -> None:
         """Wait for the turn of a place in line. Inside it is looked whether the gate is closed."""

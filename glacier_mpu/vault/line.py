@@ -70,7 +70,8 @@ class Line:
     @property
     def is_down(self) -> bool:
         """Whether nothing has got through since the last failed try."""
-        return self._down_since is not None and not any(map(self._gets_through, self._uses))
+        with self._lock:
+            return self._down_since is not None and not any(map(self._gets_through, self._uses))
 
     @property
     def seconds_left(self) -> float:

@@ -121,7 +121,7 @@ def test_a_verbose_log_has_every_block_and_every_measurement() -> None:
         log.sends(20 + number, seconds=0)
         log.compares(number, seconds=0)
     assert len(told(log, "is stored")) == len(told(log, "is already stored")) == 20
-    assert any("slots: 2" in line for line in log.lines)
+    assert any("with 2 blocks at once" in line for line in log.lines)
 
 
 def test_a_log_that_is_not_verbose_has_no_measurements(log: Run) -> None:

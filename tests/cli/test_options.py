@@ -10,8 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from glacier_mpu.cli.options import Options, UsageError, asks_for_json, parse
+from glacier_mpu.cli.times import ClockTime
 from glacier_mpu.cli.values import AUTO, NO_LEDGER
 from glacier_mpu.source.blocks import MIB
+from glacier_mpu.transfer.bandwidth import Timetable
 from tests.support.scripts import script_parser
 
 SERIAL, PARALLEL = "GlacierMPU.py", "GlacierMPUP.py"
@@ -45,7 +47,9 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--blocksize", "100"], ["--blocksize", "64 and 128"]),
     (["--blocksize", "4095"], ["--blocksize", "2048 and 4096"]),
     (["--blocksize", "8192"], ["--blocksize", "2048 and 4096"]),
-    (["--blocksize", "128MB"], ["--blocksize", "128MB"]),
+    (["--blocksize", "128MB"], ["--blocksize", "'128MB'", "in MiB, such as 128"]),
+    (["--blocksize", "1GB"], ["--blocksize", "'1GB'", "in MiB, such as 16"]),
+    (["--blocksize", "3GiB"], ["--blocksize", "2048 and 4096"]),
     (["--blocksize", "1.5"], ["--blocksize", "1.5"]),
     (["--blocksize", "\u0661"], ["--blocksize", "\u0661"]),
     (["--start", "first"], ["--start", "first"]),
@@ -61,6 +65,10 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--retry-minutes", "soon"], ["--retry-minutes", "soon"]),
     (["--retry-minutes", "nan"], ["--retry-minutes", "nan"]),
     (["--retry-minutes", "inf"], ["--retry-minutes", "inf"]),
+    (["--max-bandwidth", "08:00,1MB 8:30,off"], ["--max-bandwidth", "'8:30,off'", "07:00"]),
+    (["--stop-at", "7"], ["--stop-at", "'7'", "07:00"]),
+    (["--stop-after", "6"], ["--stop-after", "'6'", "6h"]),
+    (["--stop-at", "07:00", "--stop-after", "6h"], ["--stop-at", "--stop-after"]),
     (["--ledger", ""], ["--ledger", "''"]),
     (["--ledger"], ["--ledger"]),
     (["--recheck=yes"], ["--recheck"]),
@@ -93,6 +101,7 @@ def test_bad_input_is_refused_and_the_flag_and_the_fact_are_named(
     with pytest.raises(UsageError) as caught:
         options(*arguments)
     assert all(fact in caught.value.message for fact in facts)
+    assert "argument -" not in caught.value.message
     assert "\n" not in caught.value.message
 
 
@@ -141,13 +150,18 @@ def test_the_defaults_are_those_of_the_readme(script: str) -> None:
     [
         (["--blocksize", "1"], "block_size", MIB),
         (["--blocksize=4096"], "block_size", 4096 * MIB),
+        (["--blocksize=16MiB"], "block_size", 16 * MIB),
+        (["--blocksize", "1 GiB"], "block_size", 1024 * MIB),
         (["--start", "0", "--end", "3"], "last", 3),
         (["--start", "-1"], "first", -1),
         (["--finish-upload", "FALSE"], "finish", False),
         (["--finish-upload=true"], "finish", True),
         (["--threads", "10"], "threads", 10),
         (["--threads", "auto"], "threads", AUTO),
-        (["--max-bandwidth", "1MB"], "max_bandwidth", 1_000_000),
+        (["--max-bandwidth", "1MB"], "max_bandwidth", Timetable.always(1_000_000)),
+        (["--max-bandwidth", "Mon-00:00,off 08:00,1MB"], "stop_at", None),
+        (["--stop-at", "Sat-07:30"], "stop_at", ClockTime(5, 450)),
+        (["--stop-after", "1h30min"], "stop_after", 5400.0),
         (["--retry-minutes", "0"], "retry_minutes", 0.0),
         (["--retry-minutes", "0.5"], "retry_minutes", 0.5),
         (["--ledger", "none"], "ledger", NO_LEDGER),

@@ -224,7 +224,7 @@ def test_the_command_ends_with_one_message_if_the_table_cannot_be_used(
             check=False,
         )
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("rehearsal: the table of faults cannot be used: ")
+        assert ended.stderr.startswith("error: the table of faults cannot be used: ")
         assert says in ended.stderr
         assert ended.stderr.count("\n") == 1
         assert not (tmp_path / "vaults").exists()

@@ -32,7 +32,7 @@ from tests.support.scripts import VAULT, address_of
 MakeFile = Callable[..., Path]
 BLOCK_1 = Block(number=1, offset=4 * MIB, size=4 * MIB)
 STORED = StoredPart(BLOCK_1.size, bytes(32))
-Digested = Callable[[int, Callable[[int], None]], None]
+Digested = Callable[[int, Callable[[int], None]], object]
 
 
 @contextmanager

@@ -267,7 +267,7 @@ def test_a_block_that_the_ledger_knew_and_another_run_replaced_is_not_called_sto
     outcome = carried(source, watcher=watcher, upload_id=first.upload_id, finish=False)
     assert outcome.status is Status.OPEN
     assert isinstance(outcome.error, BlocksMissing)
-    assert "replaced what was stored: block 0" in outcome.error.message
+    assert "by those of another file: block 0" in outcome.error.message
     assert list(outcome.unproven) == [0]
     assert list(outcome.missing) == []  # the ledger is no authority for a difference
 

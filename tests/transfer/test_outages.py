@@ -17,6 +17,7 @@ from glacier_mpu.source.blocks import MIB, Block
 from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
+from glacier_mpu.transfer.bandwidth import Timetable
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.pacing import Tuner
@@ -69,7 +70,7 @@ def test_a_block_that_failed_while_others_got_through_is_tried_once_more_at_the_
             block_size=MIB,
             slots=3,
             keep_going=True,
-            max_bandwidth=8 * MIB,
+            max_bandwidth=Timetable.always(8 * MIB),
         )
     assert [event.block.number for event in notes.of(BlockFailed)] == [1]
     assert notes.of(TryingAgain) == [TryingAgain([1])]

@@ -1,4 +1,4 @@
-"""The number of slots that auto finds, and the limit on bytes a second.
+"""The number of slots that auto finds.
 
 Lines are arithmetic, and the test moves the clock.
 """
@@ -16,7 +16,6 @@ from glacier_mpu.transfer.pacing import (
     Search,
     Settled,
     SlowedDown,
-    Throttle,
     Timing,
     Trial,
     Tuner,
@@ -215,6 +214,20 @@ def test_a_line_that_becomes_faster_is_noticed() -> None:
     assert run.slots >= 11
 
 
+def test_when_another_limit_holds_the_number_is_searched_anew_at_once() -> None:
+    """Else a number that has settled rests for minutes."""
+    run = Run(lambda slots, now: min(1e6 if now < 100 else 40e6, slots * 4e6))
+    run.lasts(100)
+    assert run.slots <= 3
+    run.tuner.start_over()
+    run.lasts(30)
+    assert run.slots >= 9
+    run.line = capped(total=1e6, each=1e6)
+    run.tuner.start_over()
+    run.lasts(60)
+    assert run.slots <= 3
+
+
 def test_a_rate_that_jumps_about_does_not_drive_the_number_up() -> None:
     jumps = (1.0, 1.02, 0.98, 1.01, 0.99)
     run = Run(lambda slots, now: 10e6 * jumps[int(now * 5) % len(jumps)])
@@ -280,53 +293,3 @@ def test_a_search_goes_up_briefly_in_doubling_steps_and_then_halves_the_last_one
 
 def test_a_search_that_may_use_one_slot_only_settles_for_it_at_once() -> None:
     assert [trial.slots for trial in searched({1: 1.0}, most=1)] == [1, 1]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.waits: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
-
-
-@pytest.mark.parametrize("rate", [100, 16_384, 1_000_000, 100_000_000])
-def test_over_ten_seconds_the_rate_is_kept_to_three_percent(rate: int) -> None:
-    clock = Clock()
-    throttle = Throttle(rate, wait=clock.wait, clock=clock)
-    began, gone = clock.now, 0
-    while clock.now - began < 10:
-        gone += throttle.allow(16_384)
-    assert gone == pytest.approx(10 * rate, rel=0.03)
-
-
-def test_no_second_carries_more_than_its_share_after_a_long_rest() -> None:
-    clock = Clock()
-    throttle = Throttle(1_000_000, wait=clock.wait, clock=clock)
-    clock.now += 3600
-    began, gone = clock.now, 0
-    while clock.now - began < 1:
-        gone += throttle.allow(16_384)
-    assert gone < 1_200_000
-
-
-def test_a_slow_rate_goes_in_small_pieces_and_never_in_none() -> None:
-    clock = Clock()
-    throttle = Throttle(800, wait=clock.wait, clock=clock)
-    assert throttle.allow(16_384) <= 100
-    assert Throttle(1, wait=clock.wait, clock=clock).allow(16_384) == 1
-
-
-def test_time_lost_to_slow_readers_is_not_saved_up_but_short_delays_are_made_good() -> None:
-    clock = Clock()
-    throttle = Throttle(1_000_000, wait=clock.wait, clock=clock)
-    began, gone = clock.now, 0
-    while clock.now - began < 10:
-        gone += throttle.allow(16_384)
-        clock.now += 0.01
-    assert gone == pytest.approx(10_000_000, rel=0.03)
