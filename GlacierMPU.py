@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
 """Upload one large file to an Amazon Glacier vault, one block after another."""
 
-from glacier_mpu.cli.flags import Parser, shared_parser
-from glacier_mpu.cli.main import run_command, run_script
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glacier_mpu.cli.start import run_command, run_script
+
+if TYPE_CHECKING:
+    from glacier_mpu.cli.flags import Parser
 
 
 def build_parser(prog: str = "GlacierMPU.py") -> Parser:
     """Return the parser of this script's flags; `prog` is what messages call the script."""
+    from glacier_mpu.cli.flags import shared_parser
+
     return shared_parser(
         prog=prog,
         description="Upload one large file to an Amazon Glacier vault, one block after another. "
@@ -18,8 +26,8 @@ def build_parser(prog: str = "GlacierMPU.py") -> Parser:
 
 def main() -> None:
     """Run as the installed command."""
-    run_command(build_parser(prog="glacier-mpu"))
+    run_command(lambda: build_parser(prog="glacier-mpu"))
 
 
 if __name__ == "__main__":
-    run_script(build_parser())
+    run_script(build_parser)

@@ -3,6 +3,8 @@
     UploadError
     ├── BadInput                        the request cannot be carried out as it stands
     │   ├── SourceIsFolder
+    │   ├── SourceIsDevice
+    │   ├── SourceIsStream
     │   ├── TooManyBlocks
     │   ├── BlocksOutsideFile
     │   ├── NotTheWholeFile
@@ -12,6 +14,7 @@
     │   ├── RegionMistyped
     │   ├── AddressInvalid
     │   ├── ProxyInvalid
+    │   ├── BundleInvalid
     │   └── TooManySlots
     ├── InternalError                   a fault of this program
     ├── SourceUnreadable                the local file, or a part of it, cannot be read
@@ -101,6 +104,14 @@ class SourceIsFolder(BadInput):
     """The source path names a folder."""
 
 
+class SourceIsDevice(BadInput):
+    """The source path names a disk or a partition."""
+
+
+class SourceIsStream(BadInput):
+    """The source can be read only once, or has no size before it is read: a pipe, a terminal."""
+
+
 @dataclass(eq=False)
 class TooManyBlocks(BadInput):
     """The blocks are too small for the file; those of `smallest` bytes are the first that fit."""
@@ -143,6 +154,10 @@ class ProxyInvalid(BadInput):
     """The address of the proxy makes no sense."""
 
 
+class BundleInvalid(BadInput):
+    """The file of the authorities that are trusted cannot be used."""
+
+
 @dataclass(eq=False)
 class TooManySlots(BadInput):
     """This process may not open enough files for so many blocks at once; `most` would fit."""
@@ -158,7 +173,7 @@ class InternalError(UploadError):
     @classmethod
     def of(cls, bug: Exception) -> InternalError:
         """Wrap an exception that nobody expected."""
-        error = cls(f"a fault of this program: {type(bug).__name__}: {bug}")
+        error = cls(f"internal error: {type(bug).__name__}: {bug}")
         error.__cause__ = bug
         return error
 

@@ -6,15 +6,21 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import botocore.loaders
 import botocore.session
+import hypothesis
 import pytest
 
 from glacier_mpu.rehearsal.server import RehearsalServer
 from tests.support.scripts import VAULT
+
+# On a busy machine any example may take long, and a test that looks at the clock is a flaky one.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,3 +104,13 @@ def make_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine stand where the time is 5:30 hours ahead of UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "IST-5:30")
+        time.tzset()
+        yield
+    time.tzset()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.figures import as_duration, as_size
-from glacier_mpu.cli.progress_line import as_minutes, as_rate, done_of_all, percent
+from glacier_mpu.cli.figures import as_duration, as_rate, as_size
+from glacier_mpu.cli.progress_line import as_minutes, done_of_all, percent
 from glacier_mpu.cli.snapshot import Phase, Snapshot
 
 _SHORTEST_BAR = 8

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
+from glacier_mpu.cli.figures import counted
 from glacier_mpu.errors import TooManySlots
 from glacier_mpu.transfer.pacing import MOST_SLOTS
 from glacier_mpu.transfer.workers import cores
@@ -43,8 +44,8 @@ def make_room(slots: int | None, *, rehearses: bool) -> None:
         hard = soft
     most = max(0, (hard - besides) // of_a_slot)
     raise TooManySlots(
-        f"this process may have {hard} files and connections open, and {wanted} blocks at once "
-        f"need {needed}",
+        f"{counted(wanted)} at once need {needed:,} open files and connections, and this process "
+        f"may have {hard:,}",
         most=most,
     )
 

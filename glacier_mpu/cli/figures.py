@@ -1,8 +1,17 @@
-"""Figures written for people: sizes, rates, times. Pure."""
+"""Figures written for people: sizes, rates, times, numbers of blocks. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from glacier_mpu.source.blocks import MIB, Plan, as_ranges
 from glacier_mpu.transfer.deadline import StopAt, StopTime
+
+
+def blocks_left(numbers: Sequence[int], count: int) -> str:
+    """Say which blocks have still to be sent: `57 of 72 blocks left (15-71)`."""
+    return f"{len(numbers):,} of {counted(count)} left ({as_ranges(numbers)})"
 
 
 def as_size(size: int) -> str:
@@ -38,3 +47,25 @@ def as_duration(seconds: float) -> str:
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     return (f"{days} d " if days else "") + f"{hour}:{minute:02}:{second:02}"
+
+
+def counted(count: int, *, kind: str = "") -> str:
+    """Write a number of blocks with the word: `1 block`, `15 stored blocks`."""
+    return f"{count:,} {kind}block{'s' * (count != 1)}"
+
+
+def as_plan(plan: Plan) -> str:
+    """Say what a file is cut into: `480 blocks of 128 MiB`."""
+    return f"{counted(plan.count)} of {plan.block_size // MIB} MiB" if plan.count > 1 else "1 block"
+
+
+def as_minute(moment: datetime) -> str:
+    """Write a moment by this machine's time."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def as_rate(rate: float) -> str:
+    """Write bytes a second for people: `5.2 MiB/s`, and KiB/s below one of them."""
+    if rate < MIB:
+        return f"{rate / 1024:.1f} KiB/s"
+    return f"{rate / MIB:,.1f} MiB/s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -21,7 +22,8 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises FlagError where the stock one prints its usage and exits."""
 
     def error(self, message: str) -> NoReturn:
-        raise FlagError(message)
+        # argparse calls a flag an argument, in front of its name.
+        raise FlagError(re.sub(r"(^|not allowed with )argument --", r"\1--", message))
 
     def joined(self, arguments: Sequence[str]) -> list[str]:
         """Join each flag to its value: one upload id in 64 begins with a hyphen, as a flag does."""
@@ -49,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         for word in words:
             flag, _, value = word.partition("=")
             if flag.startswith("--") and value == "--":
-                self.error(f"argument {flag}: the value cannot be --")
+                self.error(f"{flag}: the value cannot be --")
         return vars(self.parse_args(words))
 
 
@@ -114,8 +116,8 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         "--blocksize",
         type=_checked(values.blocksize),
         dest="block_size",
-        metavar="BLOCKSIZE",
-        help="size of a block in MB (MiB): 1, 2, 4 ... 4096 (default: the open upload's own, else "
+        metavar="MIB",
+        help="size of a block in MiB: 1, 2, 4 ... 4096 (default: the open upload's own, else "
         "128, or the smallest that gives at most 10,000 blocks)",
     )
     group.add_argument(
@@ -221,6 +223,12 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--receipts", metavar="FILE", help="append a JSON line for a completed archive to FILE"
+    )
+    group.add_argument(
+        "--status-file",
+        metavar="FILE",
+        help="keep a JSON object in FILE that tells how far the run is, replaced as a whole every "
+        "5 seconds",
     )
     how_much = group.add_mutually_exclusive_group()
     how_much.add_argument(

@@ -7,19 +7,14 @@ answered at once.
 from __future__ import annotations
 
 import gc
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import NoReturn
 
-from glacier_mpu.cli.console import use_utf8_in_files
 from glacier_mpu.cli.flags import Parser
+from glacier_mpu.cli.inquiry import Inquiry
 from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
 from glacier_mpu.cli.plan import plan_lines, plan_record, plan_warnings
@@ -33,44 +28,14 @@ from glacier_mpu.cli.report import (
     went_as_asked,
 )
 from glacier_mpu.cli.signals import Interruption
+from glacier_mpu.cli.status import StatusReport
 from glacier_mpu.cli.values import AUTO
 from glacier_mpu.errors import InternalError, UploadError, quoted
 from glacier_mpu.source.blocks import Plan
 from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
 from glacier_mpu.transfer.deadline import StopAfter, StopAt, StopTime
-from glacier_mpu.transfer.request import Request, Status
-
-_WIND_UP_SECONDS = 1.0
-
-
-def run_script(parser: Parser) -> None:
-    """Run the script of this parser, as Python began it, and end the process with its exit code."""
-    _run(parser, command=(sys.executable, sys.argv[0]))
-
-
-def run_command(parser: Parser) -> None:
-    """Run the same as an installed command, which needs no Python in front of its name."""
-    _run(parser, command=(sys.argv[0],))
-
-
-def _run(parser: Parser, *, command: Sequence[str]) -> NoReturn:
-    # Before and after the upload, Ctrl-C ends the process at once and without a traceback; where
-    # the caller has it ignored, as a shell does for a job in the background, it stays so.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        use_utf8_in_files(stream)
-    code = main(parser, sys.argv[1:], command=command)
-    # A worker may hang in a socket of a dead line for minutes, and Python waits for its threads.
-    deadline = time.monotonic() + _WIND_UP_SECONDS
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                os._exit(code)
-    gc.freeze()  # the process ends here, and a last collection would take a tenth of a second
-    sys.exit(code)
+from glacier_mpu.transfer.request import Outcome, Request, Status
 
 
 def main(
@@ -78,25 +43,44 @@ def main(
     arguments: Sequence[str],
     *,
     command: Sequence[str],
+    inquiry: Inquiry | None = None,
     waits: Waits | None = None,
 ) -> int:
     """Do what the arguments ask for and return the exit code. Must be called in the main thread.
 
-    The next command begins with the words of `command`; `waits` replaces the default ones.
+    The next command begins with the words of `command`; `inquiry` is answered while the upload
+    runs; `waits` replaces the default ones.
     """
     output = Output(json_wanted=asks_for_json(arguments))
+    options = status = None
     try:
         options = parse(parser, arguments, command=command)
         output.verbose = options.verbose
-        request = _request(options)
         if options.dry_run:
-            return _dry_run(options, request.plan(), output)
-        retry_seconds = options.retry_minutes * 60
-        return _upload(options, request, output, replace(waits or Waits(), retry=retry_seconds))
+            return _dry_run(options, _request(options).plan(), output)
+        status = StatusReport(options, warn=output.warning)
+        return _upload(
+            options,
+            _request(options),
+            output,
+            status=status,
+            inquiry=inquiry or Inquiry(),
+            waits=replace(waits or Waits(), retry=options.retry_minutes * 60),
+        )
     except UploadError as error:
-        return output.refusal(error)
+        return _refused(error, output, options, status)
     except Exception as bug:  # noqa: BLE001 - it is shown, with its traceback
-        return output.refusal(InternalError.of(bug))
+        return _refused(InternalError.of(bug), output, options, status)
+
+
+def _refused(
+    error: UploadError, output: Output, options: Options | None, status: StatusReport | None
+) -> int:
+    """Tell why nothing was started, and return the exit code."""
+    outcome = Outcome(status=Status.FAILED, error=error)
+    if status is not None:
+        status.end(as_record(outcome, options, seconds=0), exit_code=exit_code(outcome))
+    return output.refusal(error, options)
 
 
 def _request(options: Options) -> Request:
@@ -146,13 +130,22 @@ def _ledger(options: Options) -> str | None:
     return usual_ledger()
 
 
-def _upload(options: Options, request: Request, output: Output, waits: Waits) -> int:
+def _upload(
+    options: Options,
+    request: Request,
+    output: Output,
+    *,
+    status: StatusReport,
+    inquiry: Inquiry,
+    waits: Waits,
+) -> int:
     """Carry the request out, and tell what happens while it does and how it ended."""
     with _loading():
         from glacier_mpu.cli.descriptors import make_room
         from glacier_mpu.cli.displays import choose_display
         from glacier_mpu.cli.service import service
         from glacier_mpu.cli.summary import first_line, summary_line
+        from glacier_mpu.cli.watch import Watch
         from glacier_mpu.transfer.upload import upload
 
     make_room(request.slots, rehearses=options.rehearse is not None)
@@ -163,14 +156,16 @@ def _upload(options: Options, request: Request, output: Output, waits: Waits) ->
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
     display.introduce(first_line(request, vault=options.vault), tells_blocks=not request.resumes)
     output.say = display.say
+    watch = Watch(display, inquiry=inquiry, status=status)
     with Interruption() as interruption, service(options) as address:
-        with closing(display):
-            outcome = upload(request, address, watcher=display, stop=interruption.stop, waits=waits)
+        with closing(watch):
+            outcome = upload(request, address, watcher=watch, stop=interruption.stop, waits=waits)
         record = as_record(outcome, options, seconds=time.monotonic() - clock_began)
         output.result(record, result_lines(outcome))
         if receipts is not None and outcome.status is Status.COMPLETED:
             _keep(as_receipt(record, outcome, request, options, began=began), receipts, output)
         code = exit_code(outcome, signal=interruption.signal)
+        status.end(record, exit_code=code)
         if not (went_as_asked(outcome, code) and display.is_silent):
             summary = summary_line(outcome, display.snapshot())
             interrupted = bool(interruption.signal)
@@ -198,6 +193,6 @@ def _keep(receipt: Mapping[str, object], receipts: Receipts, output: Output) -> 
         receipts.append(receipt)
     except OSError as error:
         output.warning(
-            f"THE RECEIPT COULD NOT BE WRITTEN to {quoted(receipts.path)} ({error.strerror}); "
+            f"the receipt could not be written to {quoted(receipts.path)} ({error.strerror}); "
             f"the archive is stored, and its id is {receipt['archiveId']}"
         )

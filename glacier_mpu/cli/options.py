@@ -67,6 +67,7 @@ class Options:
     dry_run: bool
     output: str
     receipts: str | None
+    status_file: str | None
     quiet: bool
     verbose: bool
 
@@ -135,10 +136,10 @@ def _with_absolute_path(word: str, folder: str) -> str:
 
 
 def _absolute(path: str, folder: str) -> str:
+    joined = os.path.join(folder, path)
     if os.name == "nt":  # which takes `..` out itself, and has a current folder for each drive
-        return os.path.abspath(path)
+        return os.path.abspath(joined)
     if os.path.isabs(path):
         return path
-    joined = os.path.join(folder, path)
     # Behind a link to a folder, `..` leads elsewhere than the text says.
     return joined if ".." in path.split("/") else os.path.normpath(joined)

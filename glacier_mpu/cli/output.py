@@ -7,11 +7,14 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
+from glacier_mpu.cli.aws_cli import AwsCli
 from glacier_mpu.cli.console import Console
+from glacier_mpu.cli.endings import ending_lines
 from glacier_mpu.cli.lines import ERROR, WARNING, Lines
 from glacier_mpu.cli.next_command import next_command
+from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
-from glacier_mpu.cli.report import as_record, ending_lines, error_lines, exit_code
+from glacier_mpu.cli.report import as_record, exit_code
 from glacier_mpu.errors import InternalError, UploadError, redacted
 from glacier_mpu.transfer.request import Outcome, Status
 
@@ -36,12 +39,16 @@ class Output:
             if not self._stdout.take(line + "\n"):
                 self.warning(f"this could not be written to stdout: {line}")
 
-    def refusal(self, error: UploadError) -> int:
-        """Say, in one line, why nothing was started, and return the exit code."""
-        outcome = Outcome(status=Status.FAILED, error=error)
-        self.result(as_record(outcome, None, seconds=0), [])
+    def refusal(self, error: UploadError, options: Options | None) -> int:
+        """Say, in one line, why nothing was started, and return the exit code.
+
+        `options` is None where the command line made no sense.
+        """
+        description = options.description if options else ""
+        outcome = Outcome(status=Status.FAILED, error=error, description=description)
+        self.result(as_record(outcome, options, seconds=0), [])
         self._trace(error)
-        self.say(f"{ERROR}{'; '.join(error_lines(error))}")
+        self.say(f"{ERROR}{'; '.join(error_lines(error, AwsCli.of(options)))}")
         return exit_code(outcome)
 
     def ending(

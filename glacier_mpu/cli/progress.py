@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 
+from glacier_mpu.cli.figures import as_plan
 from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.snapshot import Snapshot
 from glacier_mpu.cli.tally import Tally
-from glacier_mpu.cli.words import as_plan, as_text
+from glacier_mpu.cli.words import as_text
 from glacier_mpu.transfer.events import (
     AbortFailed,
     BlockFailed,
     Connected,
     Event,
     LedgerUnusable,
+    OtherUpload,
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
@@ -27,6 +29,7 @@ SECONDS_BETWEEN_RETRIES = 60.0
 _PROBLEMS = (
     Connected,  # which has a text only where there is something to be warned of
     UnknownRegion,
+    OtherUpload,
     BlockFailed,
     AbortFailed,
     LedgerUnusable,
@@ -48,14 +51,17 @@ class Display:
         self.clock = clock
         self.tally = Tally(clock)
         self.is_silent = True
-        self._tells_blocks = True
+        self._introduction, self._tells_blocks = "", True
+        self._begun = False
         self._lock = threading.Lock()
         self._told_retry_at: dict[type[Exception], float] = {}
 
     def introduce(self, text: str, *, tells_blocks: bool) -> None:
-        """Say first what the run is about; into which blocks, too, as soon as it is known."""
-        self._tells_blocks = tells_blocks
-        self.say(text)
+        """Let the text be the first that is said once the run has begun.
+
+        Unless it tells the blocks, they are told as soon as they are known.
+        """
+        self._introduction, self._tells_blocks = text, tells_blocks
 
     def say(self, text: str) -> None:
         """Show a line with its time, above whatever is drawn."""
@@ -69,6 +75,9 @@ class Display:
     def hear(self, event: Event) -> None:
         with self._lock:
             self.tally.hear(event)
+            if not self._begun:
+                self._begun = True
+                self._begin()
             self._show(event)
 
     def moved(self, size: int) -> None:
@@ -90,6 +99,9 @@ class Display:
         with self._lock:
             self.tally.end()
             self._close()
+
+    def _begin(self) -> None:
+        self._say(self._introduction)
 
     def _show(self, event: Event) -> None:
         """Show nothing: what is shown of an event is each display's own."""
@@ -135,10 +147,8 @@ class QuietDisplay(Display):
     With the first of them it says what the run is about, and which upload is open.
     """
 
-    _introduction = ""
-
-    def introduce(self, text: str, *, tells_blocks: bool) -> None:
-        self._introduction = text
+    def _begin(self) -> None:
+        """Wait for trouble."""
 
     def _show(self, event: Event) -> None:
         if isinstance(event, _PROBLEMS):
@@ -147,7 +157,7 @@ class QuietDisplay(Display):
             self._say(_upload_text(event.upload_id))
 
     def _say(self, text: str) -> None:
-        if text and self.is_silent:
+        if text and self.is_silent and self._begun:
             super()._say(self._introduction)
             super()._say(_upload_text(self.tally.snapshot().upload_id))
         super()._say(text)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.figures import as_duration, as_size
+from glacier_mpu.cli.figures import as_duration, as_rate, as_size
 from glacier_mpu.cli.snapshot import Phase, Snapshot
-from glacier_mpu.source.blocks import MIB
 
 _PHASES = {
     Phase.OPENING: "opening the upload",
@@ -46,13 +45,6 @@ def percent(snapshot: Snapshot) -> int:
     """Return the same in whole percent, 100 only at the end."""
     done, size = done_of_all(snapshot)
     return 100 * done // size if size else 0
-
-
-def as_rate(rate: float) -> str:
-    """Write bytes a second for people: `5.2 MiB/s`, and KiB/s below one of them."""
-    if rate < MIB:
-        return f"{rate / 1024:.1f} KiB/s"
-    return f"{rate / MIB:,.1f} MiB/s"
 
 
 def as_minutes(seconds: float) -> str:

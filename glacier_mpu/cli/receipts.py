@@ -27,12 +27,12 @@ class Receipts:
                 itself = os.path.samestat(os.fstat(file), os.stat(source_path))
         except OSError as error:
             raise UsageError(
-                f"no receipt can be written to {quoted(path)}: {error.strerror}",
+                f"cannot write receipts to {quoted(path)}: {error.strerror}",
                 next_step="give --receipts a file that can be written to",
             ) from error
         if itself:
             raise UsageError(
-                f"receipts cannot be appended to {quoted(path)}, the file that is to be uploaded",
+                f"cannot write receipts to {quoted(path)}: it is the file to be uploaded",
                 next_step="give --receipts another file",
             )
 

@@ -1,4 +1,4 @@
-"""What a run says at its end: the result for scripts, lines for people, the exit code. Pure."""
+"""What a run gives at its end: the result for scripts, the receipt, the exit code. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 from datetime import datetime, timezone
 from enum import IntEnum
 
-from glacier_mpu.cli.figures import as_stop_time
-from glacier_mpu.cli.next_command import next_command, paste_hint
-from glacier_mpu.cli.next_step import next_step, run_again_once
+from glacier_mpu.cli.aws_cli import AwsCli
+from glacier_mpu.cli.next_command import next_command
+from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import BadInput, UploadError
 from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.source.file import as_moment
 from glacier_mpu.transfer.request import Outcome, Request, Status
-from glacier_mpu.vault.errors import CompletionUnknown, VaultError
+from glacier_mpu.vault.errors import VaultError
 
 
 class ExitCode(IntEnum):
@@ -73,11 +73,17 @@ def result_lines(outcome: Outcome) -> list[str]:
 
 
 def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> dict[str, object]:
-    """Return what `--output json` prints: the same members in every ending, null where unknown."""
+    """Return what `--output json` prints: the same members in every ending, null where unknown.
+
+    `options` is None where the command line made no sense.
+    """
     archive, plan, error = outcome.archive, outcome.plan, outcome.error
     can_resume = outcome.status in (Status.OPEN, Status.STORED)
     return {
         "status": outcome.status.value,
+        "vault": options.vault if options else None,
+        "description": outcome.description if options else None,
+        "sourcePath": os.path.join(options.folder, options.source_path) if options else None,
         "archiveId": archive.archive_id if archive else None,
         "location": archive.location if archive else None,
         "treeHash": outcome.tree_hash or None,
@@ -93,7 +99,7 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
         "retries": outcome.retries,
         "resumeCommand": next_command(outcome, options) if can_resume and options else None,
         "expires": _iso(outcome.expires) if outcome.expires else None,
-        "error": _error_record(error) if error else None,
+        "error": _error_record(error, AwsCli.of(options, region=outcome.region)) if error else None,
     }
 
 
@@ -108,137 +114,23 @@ def as_receipt(
     """Return what `--receipts` keeps of an archive: the record, and what finds it again."""
     return {
         **record,
-        "description": outcome.description,
-        "vault": options.vault,
         "accountId": str(record["location"]).split("/")[1],
         "region": outcome.region,
         "rehearsal": options.rehearse,
-        "sourcePath": os.path.join(options.folder, options.source_path),
         "sourceModified": as_moment(request.source.mtime_ns),
         "began": _iso(began),
         "ended": _iso(datetime.now(timezone.utc)),
     }
 
 
-def ending_lines(outcome: Outcome, options: Options, *, interrupted: bool) -> list[str]:
-    """Return the lines that tell a person how it ended, the command that resumes it last."""
-    lines = ["interrupted"] if interrupted else []
-    if outcome.stop_time is not None and not interrupted:
-        lines.append(f"stopped {as_stop_time(outcome.stop_time)} as asked")
-    if outcome.error is not None:
-        lines += error_lines(outcome.error)
-    if outcome.failed:
-        lines.append(f"failed blocks: {as_ranges(outcome.failed)}")
-    return lines + _ENDINGS[outcome.status](outcome, options)
-
-
-def error_lines(error: UploadError) -> list[str]:
-    """Return what went wrong and what to do next, a line each."""
-    return [line for line in (error.message, next_step(error)) if line]
-
-
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def _error_record(error: UploadError) -> dict[str, str | None]:
+def _error_record(error: UploadError, aws: AwsCli) -> dict[str, str | None]:
     answer = error if isinstance(error, VaultError) else None
     return {
         "code": (answer and answer.code) or type(error).__name__,
-        "message": "; ".join(error_lines(error)),
+        "message": "; ".join(error_lines(error, aws)),
         "requestId": (answer and answer.request_id) or None,
     }
-
-
-def _completed(outcome: Outcome, options: Options) -> list[str]:
-    lines = [
-        "completed; keep the archive id: the archive cannot be retrieved or deleted without it"
-    ]
-    if options.rehearse is not None and outcome.archive is not None:
-        file = os.path.join(options.rehearse, "archives", outcome.archive.archive_id)
-        lines.append(f"this was a rehearsal: the archive is the file {file}")
-    return lines
-
-
-def _stored(outcome: Outcome, options: Options) -> list[str]:
-    missing = as_ranges(outcome.missing)
-    command = next_command(outcome, options)
-    purpose = "to send the missing blocks and complete it" if missing else "to complete it"
-    return [
-        f"all requested blocks are stored; missing blocks: {missing or 'none'}",
-        f"{_stays_open(outcome)}{purpose}{paste_hint(command)}:",
-        command,
-    ]
-
-
-def _open(outcome: Outcome, options: Options) -> list[str]:
-    command = next_command(outcome, options)
-    if outcome.upload_id:
-        line = f"{_stays_open(outcome)}to resume it"
-    else:
-        maybe = "an upload may have been started; " if outcome.may_have_begun else ""
-        line = f"{maybe}to try again"
-    return [f"{line}{paste_hint(command)}:", command]
-
-
-def _stays_open(outcome: Outcome) -> str:
-    """Return the beginning of a sentence that says until when the upload is kept."""
-    if outcome.expires is None:
-        return "the upload stays open, and may expire a day after its last activity; "
-    moment = outcome.expires.astimezone()
-    return (
-        f"the upload stays open, and may expire on {moment:%Y-%m-%d} at {moment:%H:%M}, a day "
-        "after its last activity; "
-    )
-
-
-def _aborted(outcome: Outcome, options: Options) -> list[str]:
-    return [
-        "the upload was aborted, and its stored blocks are gone; with --resume or "
-        "--finish-upload False, a failed upload is kept"
-    ]
-
-
-def _failed(outcome: Outcome, options: Options) -> list[str]:
-    """Say whether there may be an upload, and when the same command helps, if ever."""
-    once = run_again_once(outcome.error)
-    if outcome.may_have_begun:
-        when = f"once {once}, " if once else ""
-        return [f"an upload may have been started; {when}--resume finds it, or starts one"]
-    if outcome.error is None:  # it was interrupted
-        return ["no upload was started"]
-    return [f"no upload was started; run this again once {once}"] if once else []
-
-
-def _unknown(outcome: Outcome, options: Options) -> list[str]:
-    """Say what is known of an archive that may exist, and how to find out whether it does."""
-    error = outcome.error if isinstance(outcome.error, CompletionUnknown) else None
-    if error and error.sent:
-        lines = ["the archive was very probably stored, but its id is not known"]
-    else:
-        lines = ["it is not known whether there is an archive"]
-    if outcome.tree_hash:
-        lines.append(f"tree hash: {outcome.tree_hash}")
-    lines.append(f"description: {outcome.description}")
-    if outcome.plan:
-        lines.append(f"size: {outcome.plan.size}")
-    lines += [
-        "before uploading again, look for it in the vault's inventory, which AWS updates about "
-        "once a day:",
-        f"aws glacier initiate-job --account-id={options.account_id} "
-        f"--vault-name={options.vault} --job-parameters Type=inventory-retrieval",
-    ]
-    if not (error and error.gone):
-        command = next_command(outcome, options)
-        lines += [f"the upload may still be open; to find out{paste_hint(command)}:", command]
-    return lines
-
-
-_ENDINGS = {
-    Status.COMPLETED: _completed,
-    Status.STORED: _stored,
-    Status.OPEN: _open,
-    Status.ABORTED: _aborted,
-    Status.FAILED: _failed,
-    Status.UNKNOWN: _unknown,
-}

@@ -43,7 +43,7 @@ def _rehearsal(folder: Path, options: Options) -> Iterator[Address]:
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{quoted(str(folder))} cannot hold a rehearsal: {reason}",
+            f"cannot rehearse in {quoted(str(folder))}: {reason}",
             next_step="give --rehearse a folder that can be written to",
         ) from error
     with server:

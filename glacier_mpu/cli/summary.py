@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.figures import as_duration, as_size
-from glacier_mpu.cli.progress_line import as_rate
+from glacier_mpu.cli.figures import as_duration, as_plan, as_rate, as_size
 from glacier_mpu.cli.snapshot import Snapshot
-from glacier_mpu.cli.words import as_plan
 from glacier_mpu.errors import quoted
 from glacier_mpu.transfer.request import Outcome, Request, Status
 

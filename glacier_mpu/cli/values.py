@@ -30,6 +30,7 @@ _BYTES_IN = {
     "MiB": 1 << 20,
     "GiB": 1 << 30,
 }
+_MIB_IN = {"": 1, "MiB": 1, "GiB": 1024}
 
 
 def default_description(source_path: str) -> str:
@@ -86,18 +87,28 @@ def comment(text: str) -> str:
 def upload_id(text: str) -> str:
     """Read an upload id."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise ValueError(f"{text!r} is not an upload id, which contains only A-Z a-z 0-9 _ -")
+        raise ValueError(f"{text!r} is not a valid upload id, which contains only A-Z a-z 0-9 _ -")
     return text
 
 
 def blocksize(text: str) -> int:
-    """Read a block size in MiB, and return it in bytes."""
-    mib = _whole_number(text)
+    """Read a block size such as 16, 16MiB or 1GiB, in MiB if it says no unit; return it in bytes.
+
+    MB is refused: it is 1,000,000 in a rate, and no block has a multiple of that.
+    """
+    match = re.fullmatch(r"(-?\d{1,18})( ?[A-Za-z]*)", text, re.ASCII)
+    unit = match[2].strip() if match else "?"
+    if match is None or unit not in _MIB_IN:
+        example = match[1] if match and unit.upper() in ("M", "MB") else "16"
+        raise ValueError(
+            f"{text[:40]!r} is not a valid block size; write it in MiB, such as {example}"
+        )
+    mib = int(match[1]) * _MIB_IN[unit]
     block_size = mib * MIB
     if not is_block_size(block_size):
         below, above = nearest_block_sizes(mib)
         raise ValueError(
-            f"{text} is not a power of two from 1 to 4096; the nearest are {below} and {above}"
+            f"{mib} MiB is not a power of two from 1 to 4096; the nearest are {below} and {above}"
         )
     return block_size
 
@@ -115,7 +126,7 @@ def rate(text: str) -> int:
     size = float(match[1]) * _BYTES_IN.get(match[2], 0) if match else 0
     if size < 1:
         raise ValueError(
-            f"{text[:40]!r} is not a rate; write it as 50Mbit, 6MB or 500kB (per second)"
+            f"{text[:40]!r} is not a valid rate; write it as 50Mbit, 6MB or 500kB (per second)"
         )
     return int(size)
 

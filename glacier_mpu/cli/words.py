@@ -5,11 +5,20 @@ from __future__ import annotations
 from functools import singledispatch
 from urllib.parse import urlsplit
 
-from glacier_mpu.cli.figures import as_duration, as_limit, as_size, as_stop_time
-from glacier_mpu.cli.next_step import renewal
+from glacier_mpu.cli.figures import (
+    as_duration,
+    as_limit,
+    as_minute,
+    as_rate,
+    as_size,
+    as_stop_time,
+    blocks_left,
+    counted,
+)
+from glacier_mpu.cli.next_step import PROXY_STEP, is_of_the_proxy, renewal
 from glacier_mpu.cli.times import DAYS
 from glacier_mpu.errors import SourceUnreadable, quoted, redacted
-from glacier_mpu.source.blocks import MIB, PREFERRED_BLOCK, Plan, as_named_ranges
+from glacier_mpu.source.blocks import MIB, MOST_BLOCKS, PREFERRED_BLOCK, as_named_ranges
 from glacier_mpu.transfer.bandwidth import MINUTES_A_DAY, BandwidthChanged
 from glacier_mpu.transfer.deadline import WindingDown
 from glacier_mpu.transfer.events import (
@@ -29,6 +38,7 @@ from glacier_mpu.transfer.events import (
     LedgerUnusable,
     MissingBlocks,
     NothingToResume,
+    OtherUpload,
     Resuming,
     TryingAgain,
     UploadOpened,
@@ -68,16 +78,16 @@ def _(event: Connected) -> str:
 def _(event: UnknownRegion) -> str:
     nearest = f" (the nearest is {event.nearest})" if event.nearest else ""
     return (
-        f"warning: no Glacier is known in the region {event.region}{nearest}; it is tried all the "
-        "same"
+        f"warning: Glacier is not known to be in the region {event.region}{nearest}; trying it "
+        "anyway"
     )
 
 
 @as_text.register
 def _(event: BlockSizeRaised) -> str:
     return (
-        f"the file has more than 10,000 blocks of {PREFERRED_BLOCK // MIB} MB; using blocks of "
-        f"{event.block_size // MIB} MB"
+        f"the file has more than {MOST_BLOCKS:,} blocks of {PREFERRED_BLOCK // MIB} MiB; using "
+        f"blocks of {event.block_size // MIB} MiB"
     )
 
 
@@ -85,8 +95,10 @@ def _(event: BlockSizeRaised) -> str:
 def _(event: CandidateRejected) -> str:
     if event.error is not None:
         reason = event.error.message
+    elif event.compared == 1:
+        reason = "the block that was compared is not this file's"
     else:
-        reason = f"none of {event.compared} compared blocks is this file's"
+        reason = f"none of the {event.compared} blocks that were compared is this file's"
     return f"not resuming upload {event.upload_id}: {reason}"
 
 
@@ -99,11 +111,22 @@ def _(event: NothingToResume) -> str:
 
 
 @as_text.register
+def _(event: OtherUpload) -> str:
+    upload = event.upload
+    text = (
+        f"warning: an open upload with the description {quoted(upload.description)}, begun "
+        f"{as_minute(upload.created)}, seems to be of this file, and holds {event.stored:,} of "
+        f"{counted(event.count)}; to resume it, give --upload-id={upload.upload_id} instead of "
+        "--resume"
+    )
+    return text + (f" ({event.more} more like it)" if event.more else "")
+
+
+@as_text.register
 def _(event: Resuming) -> str:
     text = (
-        f"resuming upload {event.upload.upload_id}, started "
-        f"{event.upload.created:%Y-%m-%d %H:%M:%S %Z}: {event.stored:,} of {event.count:,} blocks "
-        "are stored"
+        f"resuming upload {event.upload.upload_id}, begun {as_minute(event.upload.created)}: "
+        f"{event.stored:,} of {counted(event.count)} stored"
     )
     if event.among > 1:
         text += (
@@ -120,12 +143,12 @@ def _(event: DescriptionKept) -> str:
 
 @as_text.register
 def _(event: UploadOpened) -> str:
-    return f"upload-id: {event.upload_id}"
+    return f"upload-id: {event.upload_id}" if event.is_new else ""
 
 
 @as_text.register
 def _(event: MissingBlocks) -> str:
-    return f"not stored yet, to be sent: {as_named_ranges(event.numbers)}"
+    return blocks_left(event.numbers, event.count)
 
 
 @as_text.register
@@ -140,7 +163,7 @@ def _(event: KnownBlocks) -> str:
 def _(event: LedgerUnusable) -> str:
     return (
         f"warning: the ledger in {quoted(event.folder)} cannot be used ({event.reason}): the next "
-        "run may have to read again what this one reads"
+        "run may have to read again what this one has read"
     )
 
 
@@ -158,7 +181,7 @@ def _(event: BlockMatches) -> str:
 def _(event: BlockDiffers) -> str:
     stored = event.stored
     if event.tree_hash is None:
-        reason = f"{stored.size:,} bytes are stored, the file's block has {event.block.size:,}"
+        reason = f"{stored.size:,} bytes of it are stored, and the file has {event.block.size:,}"
     else:
         reason = (
             f"its stored tree hash is {stored.tree_hash.hex()}, the file's {event.tree_hash.hex()}"
@@ -168,7 +191,7 @@ def _(event: BlockDiffers) -> str:
 
 @as_text.register
 def _(event: BlockFailed) -> str:
-    return f"block {event.block.number} failed: {event.error.message}"
+    return f"warning: block {event.block.number} failed: {event.error.message}"
 
 
 @as_text.register
@@ -178,22 +201,22 @@ def _(event: Completing) -> str:
 
 @as_text.register
 def _(event: AbortFailed) -> str:
-    return f"the upload could not be aborted, and stays open: {event.error.message}"
+    return f"warning: the upload could not be aborted, and stays open: {event.error.message}"
 
 
 @as_text.register
 def _(event: Measured) -> str:
-    return f"slots: {event.slots} ({_as_rate(event.rate)})"
+    return f"auto: measured {as_rate(event.rate)} with {counted(event.slots)} at once"
 
 
 @as_text.register
 def _(event: Settled) -> str:
-    return f"auto: {_blocks(event.slots)} at once, {_as_rate(event.rate)}"
+    return f"auto: settled on {counted(event.slots)} at once, {as_rate(event.rate)}"
 
 
 @as_text.register
 def _(event: SlowedDown) -> str:
-    return f"auto: too many at once ({event.met}); {event.slots} from now on"
+    return f"auto: too many blocks at once ({event.met}); going on with {event.slots}"
 
 
 @as_text.register
@@ -210,18 +233,18 @@ def _(event: WindingDown) -> str:
     if not event.sending:
         return text
     finished = "its way is" if event.sending == 1 else "their way are"
-    return f"{text}: {_blocks(event.sending)} on {finished} finished first"
+    return f"{text}: {counted(event.sending)} on {finished} finished first"
 
 
 @as_text.register
 def _(event: Retry) -> str:
-    when = f"in {event.wait_seconds:.0f} s" if event.wait_seconds >= 1 else "in under a second"
+    when = f"in {event.wait_seconds:.0f} s" if event.wait_seconds >= 1 else "now"
     if isinstance(event.error, SourceUnreadable):  # which says itself what cannot be read
-        return f"{event.error.message}; retrying {when}"
+        return f"warning: {event.error.message}; retrying {when}"
     call = _CALLS.get(event.call, event.call) + (
         f" {event.block}" if event.block is not None else ""
     )
-    return f"could not {call}: {event.error.message}; retrying {when}"
+    return f"warning: could not {call}: {event.error.message}; retrying {when}"
 
 
 @as_text.register
@@ -231,11 +254,13 @@ def _(event: Outage) -> str:
     if event.lasted_seconds:
         until += f" ({as_duration(event.lasted_seconds)} so far)"
     if isinstance(error, CredentialsExpired):
-        return f"{reason}; {renewal(error)}; waiting for new ones {until}"
+        return f"warning: {reason}; {renewal(error)}; waiting for new ones {until}"
     # An answer that cannot be read has neither a status nor a code.
     if isinstance(error, TransientError) and error.code and not error.status:
         reason = f"no connection ({reason})"
-    return f"{reason}; retrying {until}"
+    if is_of_the_proxy(error):
+        reason += f"; {PROXY_STEP}"
+    return f"warning: {reason}; retrying {until}"
 
 
 @as_text.register
@@ -245,7 +270,7 @@ def _(event: OutageOver) -> str:
         what = "the file can be read again"
     elif isinstance(event.error, CredentialsExpired):
         what = "the credentials are accepted again"
-    return f"{what}, after {as_duration(event.seconds)}"
+    return f"{what} after {as_duration(event.seconds)}"
 
 
 @as_text.register
@@ -257,26 +282,11 @@ def begin_lines(event: BlocksBegin) -> list[str]:
     """Return a line for what is about to be sent, and one for what is about to be compared."""
     lines = []
     if event.to_send.blocks:
-        lines.append(f"sending {_blocks(event.to_send.blocks)}, {as_size(event.to_send.size)}")
+        lines.append(f"sending {counted(event.to_send.blocks)}, {as_size(event.to_send.size)}")
     if event.to_compare.blocks:
-        blocks = _blocks(event.to_compare.blocks, kind="stored ")
+        blocks = counted(event.to_compare.blocks, kind="stored ")
         lines.append(f"comparing {blocks} with the file, {as_size(event.to_compare.size)}")
     return lines
-
-
-def as_plan(plan: Plan) -> str:
-    """Say what a file is cut into: `480 blocks of 128 MiB`."""
-    return (
-        "1 block" if plan.count == 1 else f"{plan.count:,} blocks of {plan.block_size // MIB} MiB"
-    )
-
-
-def _blocks(count: int, *, kind: str = "") -> str:
-    return f"{count:,} {kind}block{'s' * (count != 1)}"
-
-
-def _as_rate(rate: float) -> str:
-    return f"{rate / MIB:.1f} MiB/s"
 
 
 def _is_unencrypted(endpoint_url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,12 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         faults = read_faults(options.faults) if options.faults else []
     except (OSError, TableError) as error:
-        sys.stderr.write(f"rehearsal: the table of faults cannot be used: {error}\n")
+        sys.stderr.write(f"error: the table of faults cannot be used: {_shown(error)}\n")
         return 2
     try:
         server = RehearsalServer(options.dir, port=options.port, faults=faults)
     except OSError as error:
-        sys.stderr.write(f"rehearsal: cannot serve {options.dir} on port {options.port}: {error}\n")
+        where = f"{options.dir} on port {options.port}"
+        sys.stderr.write(f"error: cannot serve {where}: {_shown(error)}\n")
         return 2
     stop = threading.Event()
 
@@ -58,18 +60,24 @@ def _parser() -> argparse.ArgumentParser:
         description="A strict stand-in for Amazon Glacier on this machine. Nothing leaves it.",
     )
     parser.add_argument("--dir", type=Path, required=True, help="folder that keeps the vaults")
-    parser.add_argument("--port", type=_port, default=0, help="default: any free one")
+    parser.add_argument("--port", type=_port, default=0, help="default: any that is free")
     parser.add_argument(
         "--faults", type=Path, help="table of faults on purpose (see docs/rehearsal.md)"
     )
     return parser
 
 
+def _shown(error: OSError | TableError) -> str:
+    """Return the message; a path in it as it is, where str() doubles each backslash of Windows."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
+    return int(text)
 
 
 def greeting(

@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ else:
     import fcntl
 
 _COPY_SIZE = 1024 * 1024
+_SECONDS_BETWEEN_TRIES = 0.02
 _KERNEL_COPY_SIZE = 1024 * _COPY_SIZE
 
 
@@ -170,11 +172,12 @@ if sys.platform == "win32":
         """Lock an open file, and wait for that. Two openings of one file exclude each other."""
         while True:
             try:
-                msvcrt.locking(fd, msvcrt.LK_LOCK, 1)
+                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # its own waiting tries once a second
                 return
             except OSError as error:
-                if error.errno != errno.EDEADLK:  # which it says after ten seconds
+                if error.errno in (errno.EBADF, errno.EINVAL):  # any other: somebody else has it
                     raise
+                time.sleep(_SECONDS_BETWEEN_TRIES)
 
 else:
 

@@ -48,12 +48,12 @@ class Plan:
         check_file_size(self.size)
         if not is_block_size(self.block_size):
             raise BadInput(
-                f"a block size of {self.block_size} bytes is not 2^n MiB from 1 to 4096 MiB"
+                f"blocks of {self.block_size:,} bytes are not a power of two from 1 to 4096 MiB"
             )
         if self.count > MOST_BLOCKS:
             raise TooManyBlocks(
-                f"{self.count:,} blocks of {self.block_size // MIB} MB are more than the "
-                f"{MOST_BLOCKS:,} that Glacier takes",
+                f"the file has {self.count:,} blocks of {self.block_size // MIB} MiB, and Glacier "
+                f"takes at most {MOST_BLOCKS:,}",
                 smallest=smallest_block_size(self.size),
             )
 
@@ -70,7 +70,7 @@ class Plan:
     def block(self, number: int) -> Block:
         """Return the block with this number. Raises BadInput outside the file."""
         if number not in self.numbers:
-            raise BadInput(f"there is no block {number}; the file's blocks are 0-{self.count - 1}")
+            raise BadInput(f"there is no block {number}: the file has blocks 0 to {self.count - 1}")
         offset = number * self.block_size
         return Block(number=number, offset=offset, size=min(self.block_size, self.size - offset))
 
@@ -87,8 +87,8 @@ class Plan:
         end = self.count - 1 if last is None else last
         if start not in self.numbers or end not in self.numbers or start > end:
             raise BlocksOutsideFile(
-                f"blocks {start} to {end} are not a range of this file's blocks, "
-                f"0 to {self.count - 1}"
+                f"blocks {start} to {end} are not a valid range: the file has blocks 0 to "
+                f"{self.count - 1}"
             )
         return range(start, end + 1)
 
@@ -96,11 +96,9 @@ class Plan:
 def check_file_size(size: int) -> None:
     """Raise BadInput for a size that no archive can have."""
     if size < 1:
-        raise BadInput("the file is empty, and Glacier stores no empty archive")
+        raise BadInput("the file is empty, and Glacier does not take empty archives")
     if size > LARGEST_FILE:
-        raise BadInput(
-            f"the file has {size:,} bytes; Glacier's largest archive has {LARGEST_FILE:,}"
-        )
+        raise BadInput(f"the file has {size:,} bytes, and Glacier takes at most {LARGEST_FILE:,}")
 
 
 def is_block_size(block_size: int) -> bool:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import FileIO
 
-from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable, quoted
+from glacier_mpu.errors import (
+    BadInput,
+    SourceChanged,
+    SourceIsDevice,
+    SourceIsFolder,
+    SourceIsStream,
+    SourceUnreadable,
+    quoted,
+)
 from glacier_mpu.source.blocks import Block, check_file_size
 from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
 from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest
@@ -31,18 +39,32 @@ def inspect(path: str) -> FileSource:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
+        if path == "-":
+            raise SourceIsStream("standard input cannot be uploaded, only a file") from error
         raise BadInput(f"cannot upload {quoted(path)}: {reason(error)}") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise SourceIsFolder(f"{quoted(path)} is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{quoted(path)} is not a regular file")
+    _refuse_other_kinds(path, status.st_mode)
     try:
-        with open(path, "rb"):
-            pass  # to learn now, and not in hours, that it may be read
+        with open(path, "rb", buffering=0) as file:
+            # Opened to learn now, and not in hours, that it may be read.
+            has_content_all_the_same = not status.st_size and file.read(1)
     except OSError as error:
         raise BadInput(f"cannot read {quoted(path)}: {reason(error)}") from error
+    if has_content_all_the_same:  # as files in /proc have
+        raise SourceIsStream(f"{quoted(path)} has content, but no size before it is read")
     check_file_size(status.st_size)
     return _source(path, status)
+
+
+def _refuse_other_kinds(path: str, mode: int) -> None:
+    """Raise BadInput unless it is a regular file, whose blocks can be read more than once."""
+    if stat.S_ISDIR(mode):
+        raise SourceIsFolder(f"{quoted(path)} is a folder")
+    if stat.S_ISBLK(mode):
+        raise SourceIsDevice(f"{quoted(path)} is a disk or a partition, not a file")
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
+        kind = kinds.get(stat.S_IFMT(mode), "something else")
+        raise SourceIsStream(f"{quoted(path)} is {kind}, not a file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +152,14 @@ class FileSource:
         try:
             now = _source(self.path, os.stat(self.path))
         except OSError as error:
-            raise SourceUnreadable(
-                f"cannot look at {quoted(self.path)}: {reason(error)}"
-            ) from error
+            raise SourceUnreadable(f"cannot access {quoted(self.path)}: {reason(error)}") from error
+        of_one_second = self.mtime_ns // 10**9 == now.mtime_ns // 10**9
+        as_time = as_moment if of_one_second else _as_local_time
         changes = [
             f"its {name} was {say(before)}, now {say(after)}"
             for name, before, after, say in (
                 ("size", self.size, now.size, str),
-                ("modification time", self.mtime_ns, now.mtime_ns, as_moment),
+                ("modification time", self.mtime_ns, now.mtime_ns, as_time),
                 ("inode", self.inode, now.inode, str),
             )
             if before != after
@@ -191,6 +213,14 @@ def as_moment(nanoseconds: int) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{nanoseconds} ns"
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
+
+
+def _as_local_time(nanoseconds: int) -> str:
+    """Write a file's time by this machine's clock, to the second."""
+    try:
+        return f"{datetime.fromtimestamp(nanoseconds // 10**9):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return as_moment(nanoseconds)
 
 
 def _source(path: str, status: os.stat_result) -> FileSource:

@@ -188,7 +188,7 @@ def _read_again(task: BlockTask, context: Context, mismatch: HashMismatch) -> Di
 
 def _other_bytes(task: BlockTask) -> SourceChanged:
     return SourceChanged(
-        f"block {task.block.number} of {quoted(task.source.name)} gave other bytes when it was "
+        f"block {task.block.number} of {quoted(task.source.name)} had other content when it was "
         "read again, though the file's size and time are unchanged: something writes to it, or "
         "this machine's memory or disk is faulty"
     )

@@ -8,7 +8,7 @@ from glacier_mpu.errors import BlocksMissing, FileTooShort, SourceLost, UploadEr
 from glacier_mpu.source.blocks import as_named_ranges
 from glacier_mpu.source.ledger import Remembered
 from glacier_mpu.stop import Stopped
-from glacier_mpu.transfer.resume import stored_blocks
+from glacier_mpu.transfer.candidates import stored_blocks
 from glacier_mpu.transfer.send import Blocks, Sender
 from glacier_mpu.vault.answers import Listing, StoredPart
 from glacier_mpu.vault.errors import HashMismatch, UploadNotFound, VaultError
@@ -59,7 +59,8 @@ def refuse_if_replaced(blocks: Blocks, asked: Collection[int]) -> None:
     replaced = set(asked) & set(blocks.unproven())
     if replaced:
         raise BlocksMissing(
-            f"another run, with another file, replaced what was stored: {as_named_ranges(replaced)}"
+            "another run replaced stored blocks by those of another file: "
+            f"{as_named_ranges(replaced)}"
         )
 
 
@@ -114,8 +115,8 @@ def _refuse_if_lacking(blocks: Blocks, lacking: Collection[int]) -> None:
     absent = blocks.missing(sorted(lacking))
     lacks = {
         "not stored": absent,
-        "stored, but not as the file has them": set(lacking) - set(absent),
+        "stored, but not as in the file": set(lacking) - set(absent),
     }
     reasons = [f"{what}: {as_named_ranges(numbers)}" for what, numbers in lacks.items() if numbers]
     if reasons:
-        raise BlocksMissing(f"the upload was not completed; {'; '.join(reasons)}")
+        raise BlocksMissing(f"the upload cannot be completed; {'; '.join(reasons)}")

@@ -108,8 +108,7 @@ def opened_context(
 ) -> Iterator[Context]:
     """Yield the context of a run; at the end wake all waiting tasks and close the connections.
 
-    Raises RegionMissing, RegionMistyped, AddressInvalid or ProxyInvalid if no client can be made
-    from the address.
+    Raises the BadInput that `connect` raises if no client can be made from the address.
     """
     stop = stop.child()
     meter = Meter(watcher)

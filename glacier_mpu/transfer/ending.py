@@ -34,7 +34,7 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
     """Return how a run that ended in `error` ended, and the error that says so."""
     if isinstance(error, UploadNotFound) and reached.opened:
         error = CompletionUnknown(
-            f"{error.message}; the upload was open when this run began and is gone now: "
+            f"{error.message}; the upload was open when this run began, and is gone now: "
             "another run completed it, or it was aborted or expired",
             sent=False,
         )
@@ -53,6 +53,6 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
 def ending_by_stop(reached: Reached) -> tuple[Status, UploadError | None]:
     """Return how a run ended that was asked to stop, and the error that says so, if any."""
     if reached.may_be_stored:
-        message = "the answer to the completion was not awaited"
+        message = "the run ended before the answer to the completion came"
         return Status.UNKNOWN, CompletionUnknown(message, sent=False, gone=False)
     return (Status.OPEN if reached.opened or reached.resumes else Status.FAILED), None

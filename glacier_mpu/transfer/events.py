@@ -51,7 +51,21 @@ class NothingToResume:
     description: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class OtherUpload:
+    """An open upload of another description holds blocks of this file, and is not resumed.
+
+    stored  so many of the file's `count` blocks; of those one was compared, and is the file's
+    more    there are so many further ones, which are not told of
+    """
+
+    upload: OpenUpload
+    stored: int
+    count: int
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resuming:
     """This upload is resumed; `stored` of the file's `count` blocks are in the vault.
 
@@ -61,9 +75,9 @@ class Resuming:
     upload: OpenUpload
     stored: int
     count: int
-    among: int
-    compared: int
-    matching: int
+    among: int = 1
+    compared: int = 0
+    matching: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,7 @@ class DescriptionKept:
 
 @dataclass(frozen=True, slots=True)
 class UploadOpened:
-    """The upload is open; its id is what resuming it takes.
+    """The upload is open; its id is what resuming it takes. One that is not new was told before.
 
     asked   the blocks that the run is asked for
     stored  the blocks that the vault lists with the size that they have in the file
@@ -85,13 +99,15 @@ class UploadOpened:
     plan: Plan
     asked: range
     stored: Collection[int] = ()
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class MissingBlocks:
-    """These blocks are not stored yet."""
+    """These blocks, of `count` that are asked for, are not stored yet."""
 
     numbers: Sequence[int]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +210,7 @@ Event = (
     | BlockSizeRaised
     | CandidateRejected
     | NothingToResume
+    | OtherUpload
     | Resuming
     | DescriptionKept
     | UploadOpened

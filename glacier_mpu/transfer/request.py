@@ -8,7 +8,14 @@ from datetime import datetime
 from enum import Enum
 
 from glacier_mpu.errors import BlocksOutsideFile, NotTheWholeFile, UploadError
-from glacier_mpu.source.blocks import MIB, Plan, as_ranges, choose_block_size, smallest_block_size
+from glacier_mpu.source.blocks import (
+    MIB,
+    Plan,
+    as_named_ranges,
+    as_ranges,
+    choose_block_size,
+    smallest_block_size,
+)
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.transfer.bandwidth import Timetable
 from glacier_mpu.transfer.deadline import StopTime
@@ -67,7 +74,7 @@ class Request:
         except BlocksOutsideFile as error:
             if self.block_size is None:
                 raise BlocksOutsideFile(
-                    f"{error.message} (of {block_size // MIB} MB; larger ones are fewer)"
+                    f"{error.message} (of {block_size // MIB} MiB; fewer if they are larger)"
                 ) from error
             raise
 
@@ -77,8 +84,8 @@ class Request:
         asked = plan.selection(self.first, self.last)
         if self.finish and self.upload_id is None and len(asked) < plan.count:
             raise NotTheWholeFile(
-                f"blocks {as_ranges(asked)} alone are not the whole file, which has blocks "
-                f"{as_ranges(plan.numbers)}: the upload could not be completed"
+                f"with {as_named_ranges(asked)} alone the upload cannot be completed: the file has "
+                f"blocks {as_ranges(plan.numbers)}"
             )
         return plan
 

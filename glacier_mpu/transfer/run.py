@@ -147,23 +147,23 @@ class Run:
             keep=self.writer.note,
             last_activity=self.context.clock() if opened.is_new else None,
         )
-        self.watcher.hear(self._opened(self.blocks))
+        self.watcher.hear(self._opened(self.blocks, is_new=opened.is_new))
         self.writer.begin(opened.plan.block_size, opened.upload_id)
         for number, digest in opened.fresh.items():
             self.writer.note(number, digest)
         return self.blocks
 
-    def _opened(self, blocks: Blocks) -> UploadOpened:
+    def _opened(self, blocks: Blocks, *, is_new: bool) -> UploadOpened:
         asked = blocks.plan.selection(self.request.first, self.request.last)
         stored = list(filter(blocks.has_full_size, blocks.stored))
-        return UploadOpened(blocks.upload_id, blocks.plan, asked, stored)
+        return UploadOpened(blocks.upload_id, blocks.plan, asked, stored, is_new=is_new)
 
     def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:
         if self.description != self.request.description.strip():
             self.watcher.hear(DescriptionKept(self.description))
         missing = blocks.missing(asked)
         if missing:
-            self.watcher.hear(MissingBlocks(missing))
+            self.watcher.hear(MissingBlocks(missing, len(asked)))
 
     def _compare_known(self, blocks: Blocks, numbers: Sequence[int], *, may_send: bool) -> None:
         hear = self.watcher.hear

@@ -80,7 +80,7 @@ def read_upload(answer: Mapping[str, Any]) -> OpenUpload:
     """Read an upload. Raises KeyError, TypeError, ValueError if it makes no sense."""
     upload_id = answer["MultipartUploadId"]
     if not _is_id(upload_id):
-        raise ValueError(f"{upload_id!r} is no upload id")
+        raise ValueError(f"{upload_id!r} is not an upload id")
     return OpenUpload(
         upload_id=upload_id,
         description=answer.get("ArchiveDescription", ""),

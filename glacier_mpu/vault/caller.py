@@ -77,7 +77,7 @@ class Caller:
             try:
                 return read(page), page.get("Marker")
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise TransientError(f"the list makes no sense: {error!r}") from error
+                raise TransientError(f"the list cannot be read: {error!r}") from error
 
         marker: str | None = None
         seen: set[str] = set()
@@ -87,5 +87,5 @@ class Caller:
             if not marker:
                 return
             if marker in seen or len(seen) >= _MOST_PAGES:
-                raise Refused(f"the list of {wants} has no end")
+                raise Refused(f"the list of {wants} does not end")
             seen.add(marker)

@@ -135,7 +135,8 @@ class Vault:
             check_whole(is_hash(answer["checksum"]))
             if answer["checksum"] != tree_hash:
                 raise HashMismatch(
-                    f"the vault's tree hash is {answer['checksum']}, the file's {tree_hash}"
+                    "the vault received other bytes than were read: their tree hash is "
+                    f"{answer['checksum']}, the file's {tree_hash}"
                 )
 
         self._retries.call(
@@ -165,7 +166,9 @@ class Vault:
         )
         uploads, parts = zip(*pages, strict=True)
         if uploads[0].upload_id != upload_id:
-            raise Refused(f"asked for upload {upload_id}, the vault told of {uploads[0].upload_id}")
+            raise Refused(
+                f"asked about upload {upload_id}, but the answer is about {uploads[0].upload_id}"
+            )
         return Listing(upload=uploads[0], parts=dict(chain.from_iterable(parts)))
 
     def list_uploads(self) -> list[OpenUpload]:
@@ -215,8 +218,8 @@ class Vault:
             raise
         if archive.tree_hash != tree_hash:
             raise ArchiveMismatch(
-                f"archive {archive.archive_id} was stored, but the vault gives its tree hash as "
-                f"{archive.tree_hash} and the file's is {tree_hash}",
+                f"archive {archive.archive_id} was stored, but its tree hash is "
+                f"{archive.tree_hash}, and the file's is {tree_hash}",
                 archive_id=archive.archive_id,
                 location=archive.location,
                 size=archive.size,

@@ -21,10 +21,11 @@ from botocore.session import Session
 
 from glacier_mpu.errors import AddressInvalid, ProxyInvalid, RegionMissing, UploadError
 from glacier_mpu.stop import Waits
+from glacier_mpu.vault.bundle import check_bundle
 from glacier_mpu.vault.credentials import RenewableCredentials, chain
 from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.failures import from_botocore, from_chain
-from glacier_mpu.vault.proxies import SENSELESS, check_proxy, is_on_this_machine
+from glacier_mpu.vault.proxies import INVALID, check_proxy, is_on_this_machine
 from glacier_mpu.vault.refusals import refusal
 from glacier_mpu.vault.regions import UnknownRegion, unknown_region
 
@@ -81,7 +82,8 @@ class Clients:
 def connect(address: Address, *, connections: int, waits: Waits) -> Clients:
     """Return the clients, the first of which keeps up to `connections` open. Calls nothing yet.
 
-    Raises RegionMissing, RegionMistyped, AddressInvalid or ProxyInvalid if no call could succeed.
+    Raises RegionMissing, RegionMistyped, AddressInvalid, ProxyInvalid or BundleInvalid if no call
+    could succeed.
     """
     try:
         session, credentials = _session(address, limit_seconds=waits.credentials)
@@ -96,10 +98,11 @@ def connect(address: Address, *, connections: int, waits: Waits) -> Clients:
     except aws.NoRegionError as error:
         raise RegionMissing("no AWS region is set") from error
     except (aws.BotoCoreError, OSError, ValueError) as error:
-        raise AddressInvalid(f"no connection can be set up: {error}") from error
+        raise AddressInvalid(f"the connection cannot be set up: {error}") from error
     client, patient_client = clients
     if proxied:
         check_proxy(client.meta.endpoint_url)
+    check_bundle(client)
     # Ahead of botocore's own handler, which would read the whole body once more to hash it.
     client.meta.events.register_first(
         "before-call.glacier.UploadMultipartPart", _declare_linear_hash
@@ -207,7 +210,7 @@ def call_once(
     except Exception as error:
         if not _is_the_parsers(error):
             raise
-        raise TransientError(f"the answer makes no sense: {error}") from error
+        raise TransientError(f"the answer cannot be read: {error}") from error
     missing = [name for name in wants if name not in answer]
     if missing:
         raise TransientError(f"the answer was cut short: it has no {', '.join(missing)}")
@@ -235,7 +238,7 @@ def _hear_early_refusals(client: GlacierClient) -> None:
         try:
             manager = session._get_connection_manager(url, proxy_url)  # noqa: SLF001
         except ValueError:
-            raise ProxyInvalid(SENSELESS) from None
+            raise ProxyInvalid(INVALID) from None
         settings = manager.connection_pool_kw
         batch_records(settings["ssl_context"])
         if pieces_have_a_size():

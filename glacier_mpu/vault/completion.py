@@ -107,6 +107,6 @@ def raise_unless_open(
         ) from error
     if tries.unanswered:
         raise unknown(
-            f"{error.message}; the upload is still listed: the service may be at work on its "
-            "completion"
+            f"{error.message}; the upload is still listed: the service may be completing it just "
+            "now"
         ) from error

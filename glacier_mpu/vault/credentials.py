@@ -65,7 +65,7 @@ class RenewableCredentials:
             # With --verbose the cause is shown, too.
             raise meant from (error if shown else None)
         if frozen is None and self._found_any:
-            raise CredentialsUnobtainable("the credentials are gone")
+            raise CredentialsUnobtainable("the credentials can no longer be found")
         self._found_any = self._found_any or frozen is not None
         return frozen
 
@@ -91,7 +91,7 @@ class RenewableCredentials:
         given = self._current()
         frozen = None if given is None else self._awaited(_begun(given.get_frozen_credentials))
         if frozen is not None and any(_BREAKS.search(part or "") for part in frozen):
-            raise NotPermitted("a credential holds a line break")
+            raise NotPermitted("the credentials contain a line break")
         return frozen
 
     def _meaning(self, error: Exception) -> UploadError:
@@ -121,8 +121,7 @@ class RenewableCredentials:
         wait([answer], timeout=self._limit_seconds)
         if not answer.done():
             raise CredentialsUnobtainable(
-                "no credentials: what hands them out gave no answer for "
-                f"{self._limit_seconds:g} seconds"
+                f"no credentials: their provider gave no answer for {self._limit_seconds:g} seconds"
             )
         return answer.result()
 

@@ -62,7 +62,7 @@ def from_botocore(error: aws.BotoCoreError) -> UploadError:
         return cause  # from the body's read, wrapped on its way here
     code = type(error).__name__
     if "Invalid header value" in str(error):
-        return NotPermitted("a credential holds a line break", code=code)
+        return NotPermitted("the credentials contain a line break", code=code)
     if isinstance(error, (*_NOT_CONNECTED, *_LINE_BROKE)):
         kind, reason = _of_the_line(error)
         return kind(f"{_peer(error)}{reason}", code=code)
@@ -86,10 +86,9 @@ def from_chain(error: Exception) -> UploadError:
     if isinstance(error, OSError):  # a credential process that is missing
         return CredentialsUnobtainable(str(error))
     if isinstance(error, RuntimeError):  # what botocore says of them when they were just fetched
-        return CredentialsExpired("the credentials that were handed out have expired already")
+        return CredentialsExpired("the credentials that were obtained have already expired")
     return CredentialsUnobtainable(
-        "what hands out the credentials gave an answer that makes no sense "
-        f"({type(error).__name__})"
+        f"no credentials: their provider gave an invalid answer ({type(error).__name__})"
     )
 
 
@@ -119,13 +118,16 @@ def _of_the_line(error: aws.BotoCoreError) -> tuple[type[VaultError], str]:
     cause = _innermost(error)
     if match := _REFUSED_BY_PROXY.search(str(cause)):
         return _refused_by_proxy(match[1]), match[1]
-    reason = _reason(cause)
+    reason = in_few_words(cause)
     if any(sign in str(cause) for sign in _UNTRUSTED):
         return CertificateError, reason
     if isinstance(error, aws.SSLError) and _is_the_bundle(cause):
-        return BundleUnreadable, f"the file of trusted authorities cannot be read: {reason}"
+        return (
+            BundleUnreadable,
+            f"the CA bundle cannot be read: {reason}",
+        )
     if isinstance(error, aws.ProxyConnectionError) and _is_plain_text(cause):
-        return ProxyUnusable, "speaks no TLS, though its address begins with https"
+        return ProxyUnusable, "does not speak TLS, though its address begins with https"
     if isinstance(error, _NOT_CONNECTED):
         return Unreachable, reason
     if isinstance(error, aws.ReadTimeoutError) or isinstance(cause, TimeoutError):
@@ -169,7 +171,7 @@ def _below(error: BaseException) -> BaseException | None:
     return next((one for one in wrapped if isinstance(one, BaseException)), None)
 
 
-def _reason(cause: BaseException) -> str:
+def in_few_words(cause: BaseException) -> str:
     """Say it in a few words, the same on every system."""
     if isinstance(cause, aws.ReadTimeoutError | aws.ConnectTimeoutError):
         return "timed out"

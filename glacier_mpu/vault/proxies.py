@@ -10,7 +10,7 @@ from botocore.utils import get_environ_proxies
 from glacier_mpu.errors import ProxyInvalid
 
 # Why is not said: behind a / that is not encoded, a password is taken for the port.
-SENSELESS = "the address of the proxy makes no sense"
+INVALID = "the address of the proxy is not valid"
 
 
 def is_on_this_machine(url: str) -> bool:
@@ -36,7 +36,7 @@ def check_proxy(url: str) -> None:
     except ValueError:  # a port that is no number, an IPv6 address without its end
         makes_sense = False
     if not makes_sense:
-        raise ProxyInvalid(SENSELESS)
+        raise ProxyInvalid(INVALID)
 
 
 def _makes_sense(proxy: str) -> bool:

@@ -84,11 +84,11 @@ def refusal(
     if kind is ClockSkew and seconds_behind is not None:
         if abs(seconds_behind) < CLOCKS_DIFFER_SECONDS:
             kind = ArrivedLate
-            text += "; this clock is right: the call was too long on its way"
+            text += "; this machine's clock is right: the call took too long to arrive"
         else:
             minutes = round(abs(seconds_behind) / 60)
             way = "behind" if seconds_behind > 0 else "ahead of"
-            text += f"; this clock is {minutes} minutes {way} the service's"
+            text += f"; this machine's clock is {minutes} minutes {way} the service's"
     if request_id:
         text += f" (request id {request_id})"
     return kind(text, code=named, status=status, request_id=request_id)

@@ -33,8 +33,7 @@ def unknown_region(region: str, known: Collection[str]) -> UnknownRegion | None:
     nearest = next(iter(difflib.get_close_matches(region.lower(), sorted(known), n=1)), "")
     name = _NAME.fullmatch(region)
     if name is None or ("-" in name["area"] and name["area"] not in _areas(known)):
-        hint = f"; the nearest is {nearest}" if nearest else ""
-        raise RegionMistyped(f"there is no region {region!r}{hint}", nearest=nearest)
+        raise RegionMistyped(f"there is no region {region!r}", nearest=nearest)
     return UnknownRegion(region, nearest)
 
 

@@ -118,7 +118,7 @@ def test_lines_stand_above_the_bar_with_their_time(bar: Bar) -> None:
     assert any("send block 7" in line and "12 s" in line for line in bar.drawn)
     assert any("block 1 failed: EIO" in line for line in bar.drawn)
     assert "12:00:00 more" in bar.drawn
-    assert not any("slots" in line for line in bar.drawn)
+    assert not any("measured" in line for line in bar.drawn)
     assert "0/4 blocks, 1 failed" in bar.last
 
 

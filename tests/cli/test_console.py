@@ -80,7 +80,7 @@ def test_a_stream_that_failed_once_is_not_asked_again() -> None:
 
 def test_a_character_that_the_stream_cannot_write_does_not_silence_it() -> None:
     raw = io.BytesIO()
-    with io.TextIOWrapper(raw, encoding="ascii") as stream:
+    with io.TextIOWrapper(raw, encoding="ascii", newline="\n") as stream:
         console = Console(stream)
         console.line("caf\u00e9")
         console.line("archive-id: x")

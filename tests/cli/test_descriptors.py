@@ -123,7 +123,7 @@ def test_a_soft_limit_that_cannot_be_raised_though_the_hard_one_is_higher_refuse
         raise ValueError("not allowed to raise maximum limit")
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    with pytest.raises(TooManySlots, match="may have 256 files") as caught:
+    with pytest.raises(TooManySlots, match="this process may have 256") as caught:
         make_room(200, rehearses=False)
     assert 0 < caught.value.most < 80
 

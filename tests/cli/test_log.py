@@ -65,6 +65,12 @@ def test_a_new_upload_says_its_blocks_once(log: Run) -> None:
     assert len([line for line in log.lines if "4 blocks" in line]) == 1
 
 
+def test_what_is_refused_before_the_run_begins_is_one_line(log: Run) -> None:
+    log.display.introduce("uploading 'f'", tells_blocks=True)
+    log.display.say("error: no such profile")
+    assert [line.split(" ", 2)[2] for line in log.lines] == ["error: no such profile"]
+
+
 def test_a_log_has_a_line_a_block_when_blocks_are_slow(log: Run) -> None:
     log.hear(*starts(to_send=4))
     for number in range(4):
@@ -115,7 +121,7 @@ def test_a_verbose_log_has_every_block_and_every_measurement() -> None:
         log.sends(20 + number, seconds=0)
         log.compares(number, seconds=0)
     assert len(told(log, "is stored")) == len(told(log, "is already stored")) == 20
-    assert any("slots: 2" in line for line in log.lines)
+    assert any("with 2 blocks at once" in line for line in log.lines)
 
 
 def test_a_log_that_is_not_verbose_has_no_measurements(log: Run) -> None:

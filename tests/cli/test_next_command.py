@@ -109,7 +109,8 @@ def test_the_next_command_names_the_script_from_the_root() -> None:
 
 
 def in_folder(path: str) -> str:
-    return os.path.abspath(path) if os.name == "nt" else os.path.join(FOLDER, path)
+    joined = os.path.join(FOLDER, path)
+    return os.path.abspath(joined) if os.name == "nt" else joined
 
 
 def test_the_next_command_keeps_the_description_that_a_relative_path_made() -> None:

@@ -47,7 +47,9 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--blocksize", "100"], ["--blocksize", "64 and 128"]),
     (["--blocksize", "4095"], ["--blocksize", "2048 and 4096"]),
     (["--blocksize", "8192"], ["--blocksize", "2048 and 4096"]),
-    (["--blocksize", "128MB"], ["--blocksize", "128MB"]),
+    (["--blocksize", "128MB"], ["--blocksize", "'128MB'", "in MiB, such as 128"]),
+    (["--blocksize", "1GB"], ["--blocksize", "'1GB'", "in MiB, such as 16"]),
+    (["--blocksize", "3GiB"], ["--blocksize", "2048 and 4096"]),
     (["--blocksize", "1.5"], ["--blocksize", "1.5"]),
     (["--blocksize", "\u0661"], ["--blocksize", "\u0661"]),
     (["--start", "first"], ["--start", "first"]),
@@ -99,6 +101,7 @@ def test_bad_input_is_refused_and_the_flag_and_the_fact_are_named(
     with pytest.raises(UsageError) as caught:
         options(*arguments)
     assert all(fact in caught.value.message for fact in facts)
+    assert "argument -" not in caught.value.message
     assert "\n" not in caught.value.message
 
 
@@ -147,6 +150,8 @@ def test_the_defaults_are_those_of_the_readme(script: str) -> None:
     [
         (["--blocksize", "1"], "block_size", MIB),
         (["--blocksize=4096"], "block_size", 4096 * MIB),
+        (["--blocksize=16MiB"], "block_size", 16 * MIB),
+        (["--blocksize", "1 GiB"], "block_size", 1024 * MIB),
         (["--start", "0", "--end", "3"], "last", 3),
         (["--start", "-1"], "first", -1),
         (["--finish-upload", "FALSE"], "finish", False),

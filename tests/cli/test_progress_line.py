@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from glacier_mpu.cli.progress_line import as_minutes, as_rate, percent, progress_line
+from glacier_mpu.cli.figures import as_rate
+from glacier_mpu.cli.progress_line import as_minutes, percent, progress_line
 from glacier_mpu.cli.snapshot import Phase, Snapshot
 from glacier_mpu.source.blocks import MIB
 from tests.support.displays import COMPARING, GIB, SENDING

@@ -73,6 +73,11 @@ def test_the_file_and_the_upload_are_said_once(quiet: Run) -> None:
     assert len(quiet.lines) == 5
 
 
+def test_what_is_refused_before_the_run_begins_is_one_line(quiet: Run) -> None:
+    quiet.display.say("error: no such profile")
+    assert [line.split(" ", 2)[2] for line in quiet.lines] == ["error: no such profile"]
+
+
 def test_an_upload_that_opens_after_trouble_is_said(quiet: Run) -> None:
     quiet.hear(Connected("http://glacier.example"), opened(4))
     assert len(quiet.lines) == 3

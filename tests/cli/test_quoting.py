@@ -29,7 +29,7 @@ ON_WINDOWS = st.lists(
 
 
 @pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="asks bash")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FROM_BYTES | st.lists(TRICKY, min_size=1))
 @example(["ends in a newline\n", "\udce9\n", "\udce9", "\n", "", "-n", "~", "a=b"])
 def test_bash_reads_the_words_as_they_were(words: list[str]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,37 +15,32 @@ from glacier_mpu.cli.options import Options, UsageError, parse
 from glacier_mpu.cli.report import (
     ExitCode,
     as_record,
-    ending_lines,
     exit_code,
     result_lines,
 )
-from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
-from glacier_mpu.transfer.deadline import StopAfter, StopAt
+from glacier_mpu.transfer.deadline import StopAt
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.answers import Archive
 from glacier_mpu.vault.errors import (
-    AccessDenied,
     BareRefusal,
     CompletionUnknown,
-    ConnectionLost,
-    CredentialsExpired,
-    CredentialsRejected,
-    ServiceDown,
     TransientError,
-    Unreachable,
 )
 from tests.support.scripts import VAULT, Ended, run, script_parser
 
 MakeFile = Callable[..., Path]
 MEMBERS = [
-    *("status", "archiveId", "location", "treeHash", "size", "uploadId", "blockSize", "blocks"),
+    *("status", "vault", "description", "sourcePath", "archiveId", "location", "treeHash"),
+    *("size", "uploadId", "blockSize", "blocks"),
     *("failedBlocks", "missingBlocks", "seconds", "bytesSent", "bytesSkipped", "retries"),
     *("resumeCommand", "expires", "error"),
 ]
 PLAN = Plan(5 * MIB, MIB)
+NIGHT = datetime(2026, 11, 24, 20, 33, 59, 999_999, tzinfo=timezone.utc)
 ARCHIVE = Archive("an-archive", "/1/vaults/photos/archives/an-archive", "7d10", 5 * MIB)
 NONE_SENT = CompletionUnknown("gone", sent=False)
 SENT = CompletionUnknown("no answer", sent=True)
@@ -60,10 +55,6 @@ def options(*arguments: str) -> Options:
 def outcome(status: Status, error: UploadError | None = None, **facts: object) -> Outcome:
     usual: dict[str, object] = {"upload_id": "an-id", "plan": PLAN, "description": "mine"}
     return Outcome(status=status, error=error, **(usual | facts))  # type: ignore[arg-type]
-
-
-def ending(made: Outcome, *arguments: str, interrupted: bool = False) -> list[str]:
-    return ending_lines(made, options(*arguments), interrupted=interrupted)
 
 
 # -- the exit code
@@ -129,46 +120,13 @@ def test_stdout_is_empty_where_there_is_no_result(status: Status) -> None:
     assert result_lines(outcome(status)) == []
 
 
-@pytest.mark.parametrize("missing", [(), (0, 3)])
-@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
-def test_the_last_line_of_an_open_upload_is_the_command_that_resumes_it(
-    status: Status, missing: tuple[int, ...]
-) -> None:
-    assert ending(outcome(status, missing=missing))[-1].endswith("--upload-id=an-id")
+def test_a_run_that_ended_at_its_stop_time_is_no_failure() -> None:
+    at = outcome(Status.OPEN, stop_time=StopAt(datetime(2026, 11, 24, 7)), missing=(3,))
+    assert exit_code(at) == ExitCode.OPEN
+    assert as_record(at, options(), seconds=1)["error"] is None
 
 
-@pytest.fixture
-def in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this machine stand where the time is 5:30 hours ahead of UTC."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "IST-5:30")
-        time.tzset()
-        yield
-    time.tzset()
-
-
-NIGHT = datetime(2026, 11, 24, 20, 33, 59, 999_999, tzinfo=timezone.utc)
-
-
-@pytest.mark.usefixtures("in_india")
-@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
-def test_the_line_before_the_command_says_when_the_upload_may_expire_by_this_machines_time(
-    status: Status,
-) -> None:
-    line = ending(outcome(status, expires=NIGHT))[-2]
-    assert "may expire on 2026-11-25 at 02:03, a day after its last activity" in line
-
-
-@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
-def test_where_the_last_activity_is_not_known_no_time_is_said(status: Status) -> None:
-    line = ending(outcome(status))[-2]
-    assert "may expire a day after its last activity" in line
-
-
-def test_where_no_upload_is_known_none_expires() -> None:
-    lines = ending(Outcome(status=Status.OPEN), "--resume")
-    assert not any("expire" in line for line in lines)
-    assert lines[-1].endswith("--resume")
+# -- the JSON object
 
 
 @pytest.mark.usefixtures("in_india")
@@ -176,112 +134,6 @@ def test_the_record_says_when_the_upload_may_expire_with_its_offset() -> None:
     record = as_record(outcome(Status.OPEN, expires=NIGHT), options(), seconds=1)
     assert record["expires"] == "2026-11-24T20:33:59+00:00"
     assert as_record(outcome(Status.OPEN), options(), seconds=1)["expires"] is None
-
-
-def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks() -> None:
-    made = outcome(Status.OPEN, SourceUnreadable("EIO"), failed=(2, 4), missing=(2, 4))
-    lines = ending(made, interrupted=True)
-    assert lines[:2] == ["interrupted", "EIO"]
-    assert "disk" in lines[2]
-    assert lines[3] == "failed blocks: 2, 4"
-    assert "--upload-id=an-id" in lines[-1]
-
-
-def test_a_run_that_ended_at_its_stop_time_says_so_and_is_no_failure() -> None:
-    at = outcome(Status.OPEN, stop_time=StopAt(datetime(2026, 11, 24, 7)), missing=(3,))
-    assert ending(at, "--stop-at=07:00")[0] == "stopped at 07:00 as asked"
-    assert "--stop-at=07:00" in ending(at, "--stop-at=07:00")[-1]
-    assert exit_code(at) == ExitCode.OPEN
-    assert as_record(at, options(), seconds=1)["error"] is None
-    after = outcome(Status.OPEN, stop_time=StopAfter(5400))
-    assert ending(after)[0] == "stopped after 1:30:00 as asked"
-    assert ending(after, interrupted=True)[:1] == ["interrupted"]
-    nothing = Outcome(status=Status.FAILED, stop_time=StopAfter(1))
-    assert ending(nothing) == ["stopped after 0:00:01 as asked", "no upload was started"]
-
-
-def test_an_interrupted_run_says_whether_an_upload_may_have_been_started() -> None:
-    none = Outcome(status=Status.FAILED)
-    assert ending(none, interrupted=True) == ["interrupted", "no upload was started"]
-    maybe = Outcome(status=Status.FAILED, may_have_begun=True)
-    assert ending(maybe, interrupted=True)[1:] == [
-        "an upload may have been started; --resume finds it, or starts one"
-    ]
-
-
-def test_a_failure_after_which_there_may_be_an_upload_does_not_deny_it() -> None:
-    lost = Outcome(status=Status.FAILED, error=ConnectionLost("no route"), may_have_begun=True)
-    maybe = "an upload may have been started; "
-    assert (
-        ending(lost)[-1] == f"{maybe}once the connection is back, --resume finds it, or starts one"
-    )
-    denied = Outcome(status=Status.FAILED, error=AccessDenied("403"), may_have_begun=True)
-    assert ending(denied)[-1] == f"{maybe}--resume finds it, or starts one"
-
-
-def test_a_run_with_resume_says_that_there_may_be_an_upload_only_where_there_may_be() -> None:
-    assert ending(Outcome(status=Status.OPEN), "--resume")[-2] == "to try again:"
-    maybe = Outcome(status=Status.OPEN, may_have_begun=True)
-    assert ending(maybe, "--resume")[-2] == "an upload may have been started; to try again:"
-
-
-@pytest.mark.parametrize(
-    ("error", "once"),
-    [
-        (TransientError("503"), "the network and the service are back"),
-        (Unreachable("no route"), "the network and the service are back"),
-        (ConnectionLost("no route"), "the connection is back"),
-        (ServiceDown("503"), "the service is back"),
-        (SourceLost("ESTALE"), "the file can be read"),
-        (CredentialsRejected("403"), "the credentials are accepted"),
-        (CredentialsExpired("403"), "the credentials are renewed"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, UploadError) else "",
-)
-def test_a_failure_that_may_pass_says_that_no_upload_was_started_and_when_to_run_it_again(
-    error: UploadError, once: str
-) -> None:
-    lines = ending(Outcome(status=Status.FAILED, error=error))
-    assert lines[-1] == f"no upload was started; run this again once {once}"
-
-
-def test_a_failure_that_will_not_pass_is_not_to_be_run_again() -> None:
-    lines = ending(Outcome(status=Status.FAILED, error=AccessDenied("403")))
-    assert not any("run this again" in line for line in lines)
-
-
-def test_an_aborted_upload_says_what_would_have_kept_it() -> None:
-    line = ending(outcome(Status.ABORTED, BareRefusal("400")))[-1]
-    assert "aborted" in line
-    assert "--finish-upload False" in line
-
-
-@pytest.mark.parametrize(
-    ("error", "probably", "may_be_open"),
-    [(SENT, True, False), (NONE_SENT, False, False), (NO_LIST, False, True), (None, False, True)],
-    ids=["completion sent", "gone", "no list", "another error"],
-)
-def test_an_unknown_ending_says_how_to_find_out(
-    error: UploadError | None, *, probably: bool, may_be_open: bool
-) -> None:
-    lines = ending(outcome(Status.UNKNOWN, error, tree_hash="7d10"), "--account-id=123456789012")
-    text = "\n".join(lines)
-    assert ("very probably stored" in text) is probably
-    for fact in ("tree hash: 7d10", "description: mine", f"size: {5 * MIB}", "inventory"):
-        assert fact in text
-    job = next(line for line in lines if line.startswith("aws glacier initiate-job"))
-    assert "--account-id=123456789012" in job
-    assert f"--vault-name={VAULT}" in job
-    assert ("--upload-id=an-id" in lines[-1]) is may_be_open
-
-
-def test_a_rehearsal_names_the_archives_file() -> None:
-    made = outcome(Status.COMPLETED, archive=ARCHIVE)
-    line = ending(made, "--rehearse", "stand-in")[-1]
-    assert line.endswith(str(Path("stand-in", "archives", "an-archive")))
-
-
-# -- the JSON object
 
 
 def test_the_record_of_an_outcome_that_crossed_a_process_is_the_same() -> None:
@@ -316,6 +168,31 @@ def test_every_ending_is_one_json_object_with_the_same_members(
         assert record["status"] == status.strip(), ended.err
         assert list(record) == MEMBERS
         assert len(ended.out.splitlines()) == 1
+
+
+def test_every_ending_says_which_file_was_for_which_vault(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(MIB)
+    mine = ["--output", "json", "--comment", "mine"]
+    completed = json.loads(upload(server, source, *mine).out)
+    refused = json.loads(upload(server, source, *mine, "--source-path", "nowhere").out)
+    of_file = ["vault", "description", "sourcePath"]
+    assert [completed[name] for name in of_file] == [VAULT, "mine", str(source)]
+    here = os.path.join(os.getcwd(), "nowhere")
+    assert [refused[name] for name in of_file] == [VAULT, "mine", here]
+    senseless = json.loads(run("GlacierMPU.py", "--output", "json", "--nonsense").out)
+    assert [senseless[name] for name in of_file] == [None, None, None]
+
+
+def test_the_description_in_the_object_is_the_open_uploads_own(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    source = make_file(2 * MIB)
+    part = ["--output", "json", "--end", 0, "--finish-upload", "False", "--comment", ""]
+    upload_id = json.loads(upload(server, source, *part).out)["uploadId"]
+    again = ["--output", "json", "--upload-id", upload_id, "--comment", "another"]
+    assert json.loads(upload(server, source, *again).out)["description"] == ""
 
 
 def test_the_object_counts_what_was_done(server: RehearsalServer, make_file: MakeFile) -> None:

@@ -70,21 +70,21 @@ def test_at_one_time_the_entry_of_the_day_counts_and_not_that_of_every_day(text:
         ("08:00,1MB 19:60,off", ["'19:60,off'", "not a time"]),
         ("Foo-08:00,1MB", ["'Foo-08:00,1MB'", "'Foo' is not a day"]),
         ("-08:00,1MB", ["'-08:00,1MB'", "not a day"]),
-        ("08:00,1", ["'08:00,1'", "'1' is not a rate", "50Mbit"]),
-        ("08:00,", ["'08:00,'", "not a rate"]),
-        ("08:00,Off", ["'08:00,Off'", "not a rate"]),
-        ("08:00,1MB,off", ["'08:00,1MB,off'", "not a rate"]),
+        ("08:00,1", ["'08:00,1'", "'1' is not a valid rate", "50Mbit"]),
+        ("08:00,", ["'08:00,'", "not a valid rate"]),
+        ("08:00,Off", ["'08:00,Off'", "not a valid rate"]),
+        ("08:00,1MB,off", ["'08:00,1MB,off'", "not a valid rate"]),
         ("08:00,1MB:off", ["'08:00,1MB:off'", "download"]),
         ("1MB:500kB", ["'1MB:500kB'", "download"]),
         ("08:00,1MB 08:00,2MB", ["'08:00,2MB'", "'08:00,1MB'"]),
         ("Mon-08:00,1MB monday-08:00,1MB", ["'monday-08:00,1MB'", "'Mon-08:00,1MB'"]),
         (",", ["','", "not a time"]),
-        ("08:00", ["'08:00'", "not a rate"]),
-        ("50", ["'50'", "not a rate", "50Mbit"]),
+        ("08:00", ["'08:00'", "not a valid rate"]),
+        ("50", ["'50'", "not a valid rate", "50Mbit"]),
     ],
 )
 def test_a_bad_entry_is_refused_by_name(text: str, facts: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"entry|not a rate|download") as caught:
+    with pytest.raises(ValueError, match=r"entry|not a valid rate|download") as caught:
         times.bandwidth(text)
     assert [fact for fact in facts if fact not in str(caught.value)] == []
 

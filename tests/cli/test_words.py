@@ -31,6 +31,7 @@ from glacier_mpu.transfer.events import (
     LedgerUnusable,
     MissingBlocks,
     NothingToResume,
+    OtherUpload,
     Resuming,
     TryingAgain,
     UploadOpened,
@@ -45,29 +46,44 @@ from glacier_mpu.vault.retry import Retry
 
 BLOCK = Block(number=7, offset=7 * MIB, size=MIB)
 UPLOAD = OpenUpload("an-id", "mine", MIB, datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
-RESUMING = Resuming(upload=UPLOAD, stored=2, count=1500, among=1, compared=2, matching=2)
-AMONG = Resuming(upload=UPLOAD, stored=2, count=5, among=3, compared=8, matching=6)
+RESUMING = Resuming(UPLOAD, stored=2, count=1500, compared=2, matching=2)
+AMONG = Resuming(UPLOAD, stored=2, count=5, among=3, compared=8, matching=6)
 BUSY = ServerError("HTTP 503: busy", status=503)
 UNTIL = datetime(2026, 11, 24, 6, 34)
 
 FACTS: list[tuple[Event, list[str]]] = [
-    (UnknownRegion("eu-west-9", "eu-west-1"), ["warning", "eu-west-9", "nearest is eu-west-1)"]),
-    (UnknownRegion("nz-north-1", ""), ["warning", "nz-north-1; it is tried"]),
-    (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
-    (BlockSizeRaised(256 * MIB), ["128 MB", "256 MB"]),
     (
-        CandidateRejected("an-id", error=BlockSizeMismatch("blocks of 1 MB")),
-        ["an-id", "1 MB"],
+        UnknownRegion("eu-west-9", "eu-west-1"),
+        ["warning: ", "eu-west-9 (the nearest is eu-west-1); trying"],
     ),
-    (CandidateRejected("an-id", compared=8), ["an-id", "none of 8"]),
+    (UnknownRegion("nz-north-1", ""), ["warning", "nz-north-1; trying it anyway"]),
+    (Connected("http://glacier.example"), ["warning", "unencrypted", "http://glacier.example"]),
+    (BlockSizeRaised(256 * MIB), ["10,000 blocks of 128 MiB", "256 MiB"]),
+    (
+        CandidateRejected("an-id", error=BlockSizeMismatch("blocks of 1 MiB")),
+        ["an-id", "1 MiB"],
+    ),
+    (CandidateRejected("an-id", compared=8), ["an-id", "none of the 8 blocks"]),
+    (CandidateRejected("an-id", compared=1), ["an-id", "the block that was compared is not"]),
     (NothingToResume("mine"), ["'mine'", "new"]),
-    (RESUMING, ["resuming upload an-id", "2026-01-02 03:04:05 UTC", "2 of 1,500 blocks"]),
+    (
+        OtherUpload(UPLOAD, stored=2, count=5),
+        [
+            "warning: ",
+            "'mine'",
+            "seems to be of this file, and holds 2 of 5 blocks",
+            "give --upload-id=an-id instead",
+        ],
+    ),
+    (OtherUpload(UPLOAD, stored=2, count=5, more=4), ["an-id", "(4 more like it)"]),
+    (RESUMING, ["resuming upload an-id, begun ", ": 2 of 1,500 blocks stored"]),
     (AMONG, ["2 of 5 blocks", "of 3 open uploads", "6 of 8"]),
     (DescriptionKept("theirs"), ["'theirs'"]),
     (UploadOpened("an-id", Plan(MIB, MIB), range(1)), ["upload-id: an-id"]),
     (Completing(), ["completing the upload"]),
-    (MissingBlocks([4]), ["block 4"]),
-    (MissingBlocks([1, 4, 5]), ["blocks 1, 4-5"]),
+    (MissingBlocks([0], 1), ["1 of 1 block left (0)"]),
+    (MissingBlocks(range(15, 72), 72), ["57 of 72 blocks left (15-71)"]),
+    (MissingBlocks([1, 4, 5], 1500), ["3 of 1,500 blocks left (1, 4-5)"]),
     (
         KnownBlocks([0, 1, 2, 7], 4 * MIB),
         ["already stored, according to the ledger: blocks 0-2, 7, 4.0 MiB; not read again"],
@@ -80,12 +96,12 @@ FACTS: list[tuple[Event, list[str]]] = [
         BlockDiffers(BLOCK, StoredPart(MIB, b"\1" * 32), b"\2" * 32),
         ["block 7 differs", "01" * 32, "02" * 32],
     ),
-    (BlockFailed(BLOCK, SourceUnreadable("EIO")), ["block 7 failed", "EIO"]),
-    (AbortFailed(BUSY), ["could not be aborted", "open", "HTTP 503: busy"]),
-    (Measured(3, 5 * MIB), ["slots: 3 (5.0 MiB/s)"]),
-    (Settled(1, 5 * MIB), ["auto: 1 block at once", "5.0 MiB/s"]),
-    (Settled(4, 5 * MIB), ["auto: 4 blocks at once"]),
-    (SlowedDown(met=6, slots=3), ["6", "3 from now on"]),
+    (BlockFailed(BLOCK, SourceUnreadable("EIO")), ["warning: block 7 failed: EIO"]),
+    (AbortFailed(BUSY), ["warning: ", "could not be aborted", "stays open: HTTP 503: busy"]),
+    (Measured(3, 5 * MIB), ["auto: measured 5.0 MiB/s with 3 blocks"]),
+    (Settled(1, 5 * MIB), ["auto: settled on 1 block at once, 5.0 MiB/s"]),
+    (Settled(4, 5 * MIB), ["auto: settled on 4 blocks at once"]),
+    (SlowedDown(met=6, slots=3), ["auto: too many blocks at once (6); going on with 3"]),
     (BandwidthChanged(Entry(480, 10**6), at_start=False), ["bandwidth: 1.0 MB/s from 08:00"]),
     (BandwidthChanged(Entry(1140, None), at_start=False), ["bandwidth: no limit from 19:00"]),
     (
@@ -98,10 +114,17 @@ FACTS: list[tuple[Event, list[str]]] = [
     ),
     (WindingDown(StopAfter(5400), 1), ["after 1:30:00: 1 block on its way is finished first"]),
     (WindingDown(StopAfter(5400), 0), ["stopping after 1:30:00"]),
-    (Retry("send_block", BUSY, 12.4, 7), ["send block 7", "HTTP 503: busy", "retrying in 12 s"]),
+    (
+        Retry("send_block", BUSY, 12.4, 7),
+        ["warning: could not send block 7: HTTP 503: busy; retrying in 12 s"],
+    ),
     (
         Outage(Unreachable("refused", code="EndpointConnectionError"), UNTIL),
-        ["no connection (refused); retrying until 06:34"],
+        ["warning: no connection (refused); retrying until 06:34"],
+    ),
+    (
+        Outage(Unreachable("proxy nonsense: name not known", code="ProxyConnectionError"), UNTIL),
+        ["proxy nonsense: name not known", "HTTPS_PROXY; retrying until 06:34"],
     ),
     (Outage(BUSY, UNTIL), ["HTTP 503: busy; retrying until 06:34"]),
     (
@@ -109,17 +132,17 @@ FACTS: list[tuple[Event, list[str]]] = [
         ["ExpiredToken: late", "new ones until 06:34", "renew", "aws sso login --profile work"],
     ),
     (Outage(SourceUnreadable("cannot read"), UNTIL), ["cannot read; retrying until 06:34"]),
-    (OutageOver(BUSY, 305), ["calls get through again, after 0:05:05"]),
-    (OutageOver(SourceUnreadable("EIO"), 5), ["the file can be read again, after 0:00:05"]),
+    (OutageOver(BUSY, 305), ["calls get through again after 0:05:05"]),
+    (OutageOver(SourceUnreadable("EIO"), 5), ["the file can be read again after 0:00:05"]),
     (OutageOver(CredentialsExpired("late"), 5), ["credentials are accepted again"]),
     (Outage(BUSY, UNTIL, 305), ["HTTP 503: busy; retrying until 06:34 (0:05:05 so far)"]),
     (Outage(TransientError("no sense"), UNTIL), ["no sense; retrying until 06:34"]),
     (
         Retry("read_block", SourceUnreadable("cannot read block 7"), 0.2, 7),
-        ["cannot read block 7; retrying"],
+        ["warning: cannot read block 7; retrying now"],
     ),
     (TryingAgain([2, 5, 6]), ["blocks 2, 5-6", "once more"]),
-    (Retry("complete", BUSY, 0.2), ["complete the upload", "retrying in under a second"]),
+    (Retry("complete", BUSY, 0.2), ["complete the upload", "retrying now"]),
 ]
 
 
@@ -128,6 +151,14 @@ def test_the_facts_of_an_event_are_in_its_line(event: Event, facts: list[str]) -
     text = as_text(event)
     assert [fact for fact in facts if fact not in text] == []
     assert "\n" not in text
+
+
+def test_an_upload_that_is_resumed_is_named_once() -> None:
+    assert as_text(UploadOpened("an-id", Plan(MIB, MIB), range(1), is_new=False)) == ""
+
+
+def test_when_an_upload_was_begun_is_told_by_this_machines_time(in_india: None) -> None:
+    assert "begun 2026-01-02 08:34: " in as_text(RESUMING)
 
 
 def test_every_event_has_words() -> None:

@@ -67,7 +67,7 @@ def test_an_upload_of_parts_in_any_order_becomes_the_file(
     assert reply.headers["x-amz-sha256-tree-hash"] == tree_hash(whole)
     assert reply.headers["Location"] == f"/{ACCOUNT_ID}/vaults/{VAULT}/archives/{archive_id}"
     path = server.store.archive_path(archive_id)
-    assert path == server.folder / "archives" / archive_id
+    assert path.samefile(server.folder / "archives" / archive_id)
     assert path.read_bytes() == whole
     assert not list((server.folder / "uploads").iterdir())
     assert not list((server.folder / "incoming").iterdir())

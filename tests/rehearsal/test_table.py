@@ -205,7 +205,7 @@ def test_the_command_carries_out_a_table(tmp_path: Path, table: Write) -> None:
         greeting = [process.stdout.readline() for _ in range(4)]
         clock = Clock.set_right()
         assert [call(endpoint, clock, "GET", "/-/vaults").status for _ in range(2)] == [502, 200]
-    assert greeting[3] == "# faults:   1\n"
+    assert greeting[3].endswith(" faults:   1\n")
 
 
 def test_the_command_ends_with_one_message_if_the_table_cannot_be_used(
@@ -224,7 +224,7 @@ def test_the_command_ends_with_one_message_if_the_table_cannot_be_used(
             check=False,
         )
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith("rehearsal: the table of faults cannot be used: ")
+        assert ended.stderr.startswith("error: the table of faults cannot be used: ")
         assert says in ended.stderr
         assert ended.stderr.count("\n") == 1
         assert not (tmp_path / "vaults").exists()

@@ -27,7 +27,7 @@ def nothing_secret_gets_out(
 ) -> Iterator[None]:
     """Look through all that the scripts of every test here print, and all files that they leave.
 
-    A test that gives them secrets in a file puts it into the folder of the fixture `given`.
+    A test that gives them secrets in a file puts it into a folder `.aws`, as users have them.
     """
     communicate = subprocess.Popen.communicate
 
@@ -40,14 +40,14 @@ def nothing_secret_gets_out(
     monkeypatch.setattr(subprocess.Popen, "communicate", watched)
     yield
     for folder in (tmp_path, own_cache_folder):
-        assert_nothing_secret_in_files(folder, largest=_LARGEST, given=tmp_path / "given")
+        assert_nothing_secret_in_files(folder, largest=_LARGEST)
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> Path:
+def aws_folder(tmp_path: Path) -> Path:
     """Return a folder for files with secrets that a test gives to a script."""
-    (tmp_path / "given").mkdir()
-    return tmp_path / "given"
+    (tmp_path / ".aws").mkdir()
+    return tmp_path / ".aws"
 
 
 @pytest.fixture

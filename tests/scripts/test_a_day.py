@@ -78,14 +78,14 @@ def then(first: Callable[[], object], act: Act) -> Act:
 def test_a_day_of_expiring_credentials_dead_lines_refusals_and_a_stopped_process_costs_nothing(
     make_file: MakeFile,
     tmp_path: Path,
-    given: Path,
+    aws_folder: Path,
     script: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The stand-in's keys are permanent, and it refuses sessions' tokens; here they are its own.
     monkeypatch.setattr("glacier_mpu.rehearsal.auth._check_signed_headers", lambda *_: None)
     source = make_file(12 * MIB)
-    credentials = Credentials(given / "credentials")
+    credentials = Credentials(aws_folder / "credentials")
     subject = Script()
     day = [
         Fault(PART, credentials.refuse_the_old, times=10**6, after=2),

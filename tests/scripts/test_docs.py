@@ -87,11 +87,14 @@ def test_every_member_of_the_json_is_in_the_tables_and_no_other(
     source = make_file(MIB)
     receipts = tmp_path / "receipts.jsonl"
     planned = run("GlacierMPUP.py", server, source, "--dry-run")
-    done = run("GlacierMPUP.py", server, source, "--receipts", receipts)
+    status = tmp_path / "status.json"
+    keeps = ["--receipts", receipts, "--status-file", status]
+    done = run("GlacierMPUP.py", server, source, *keeps)
     assert done.code == 0
     result = members("The result")
     assert sorted(result) == sorted(done.record)
     assert sorted(result + members("A receipt")) == sorted(json.loads(receipts.read_text()))
+    assert sorted(members("The status file")) == sorted(json.loads(status.read_text()))
     assert sorted(members("A dry run")) == sorted(planned.record)
 
 

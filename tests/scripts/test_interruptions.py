@@ -100,7 +100,8 @@ def test_a_signal_ends_a_wait_between_two_tries(
         environment = script_environment(server)
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert "retrying" in process.stderr.readline()
+    while "retrying" not in process.stderr.readline():
+        assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143

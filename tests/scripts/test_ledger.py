@@ -39,7 +39,7 @@ import sys
 from glacier_mpu.source import file
 file.REST_NS = -1
 import GlacierMPU
-GlacierMPU.run_script(GlacierMPU.build_parser())
+GlacierMPU.run_script(GlacierMPU.build_parser)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -76,6 +77,28 @@ def test_where_nothing_is_open_an_upload_is_started(
     ended = resume(script, server, make_file(5))
     assert ended.code == 0, ended.err
     assert "starting a new one" in ended.err
+
+
+def test_an_upload_begun_by_another_spelling_of_the_path_is_told_with_what_takes_it(
+    server: RehearsalServer, make_file: MakeFile, tmp_path: Path
+) -> None:
+    source = make_file(3 * MIB)
+    words = ["--source-path", source, "--vault", VAULT, "--blocksize", 1]
+    began = run(*("GlacierMPUP.py", *words, "--end", 1, "--finish-upload", "False"), server=server)
+    other = began.result["upload-id"]
+    again = ["--source-path", "source.bin", "--vault", VAULT]
+    resumed = run("GlacierMPUP.py", *again, "--resume", "--quiet", server=server, cwd=tmp_path)
+    assert resumed.code == 0
+    (line,) = [line for line in resumed.err.splitlines() if "warning: " in line]
+    assert f"'Archive for {source}'" in line
+    assert "2 of 3 blocks" in line
+    taken = re.search(r"--upload-id=\S+", line)
+    assert taken is not None
+    assert taken.group() == f"--upload-id={other}"
+    done = run("GlacierMPUP.py", *again, taken.group(), server=server, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert archive_of(server, done) == source.read_bytes()
+    assert open_uploads(server) == set()
 
 
 def test_of_several_the_one_that_holds_most_of_this_file_is_taken(

@@ -80,16 +80,17 @@ def test_any_file_name_is_uploaded_and_described_in_ascii(
     assert description.isascii()
 
 
-def test_the_id_of_a_new_upload_is_told_before_anything_else(
+def test_the_id_of_a_new_upload_is_told_before_anything_else_but_the_file(
     server: RehearsalServer, make_file: MakeFile
 ) -> None:
     ended = run(
         *("GlacierMPU.py", "--source-path", make_file(5), "--vault", VAULT),
-        *("--finish-upload", "false", "--quiet"),
+        *("--finish-upload", "false"),
         server=server,
     )
-    first = ended.err.splitlines()[0]
-    assert first.endswith(f"upload-id: {ended.result['upload-id']}")
+    name, upload_id, *_ = ended.err.splitlines()
+    assert "uploading " in name
+    assert upload_id.endswith(f"upload-id: {ended.result['upload-id']}")
 
 
 @BOTH
@@ -130,7 +131,7 @@ def test_only_what_is_missing_or_different_is_sent_again(
     sent = {int(n) for n in re.findall(r"block (\d+) is stored", last.err)}
     assert sent == {2, 4, 5}
     assert re.search(r"block 2 differs.*[0-9a-f]{64}.*[0-9a-f]{64}", last.err)
-    assert "not stored yet, to be sent: blocks 4-5" in last.err
+    assert "2 of 6 blocks left (4-5)" in last.err
     assert archive_of(server, last) == source.read_bytes()
 
 
@@ -149,7 +150,7 @@ def test_blocks_outside_the_range_must_be_the_files_own_before_anything_is_compl
     last = run("GlacierMPUP.py", *again, "--start", 2, server=server)
     assert last.code == 3, last.err
     assert last.result["blocks-missing"] == "0"
-    assert "not as the file has them: block 0" in last.err
+    assert "not as in the file: block 0" in last.err
 
 
 @BOTH
@@ -186,7 +187,7 @@ def test_the_open_uploads_own_block_size_counts(
     again = [*common, f"--upload-id={first.result['upload-id']}"]
     other = run("GlacierMPU.py", *again, "--blocksize", 1, server=server)
     assert other.code == 2
-    assert "2 MB" in other.err
+    assert "2 MiB" in other.err
     beyond = run("GlacierMPU.py", *again, "--end", 3, server=server)
     assert beyond.code == 2
     assert "0 to 2" in beyond.err
@@ -231,14 +232,16 @@ def test_what_no_repetition_helps_exits_1_and_says_what_to_do(
 
 BAD_INPUT = {
     "no such file": (["--source-path", "nowhere"], "nowhere"),
-    "a folder": (["--source-path", "."], "folder"),
-    "not a regular file": (["--source-path", "/dev/null"], "regular"),
+    "a folder": (["--source-path", "."], "is a folder; pack it into one file first"),
+    "a device": (["--source-path", "/dev/null"], "is a device, not a file; write its content to"),
+    "standard input": (["--source-path", "-"], "only a file; write its content to a file first"),
     "an empty file": (["--source-path", "empty"], "empty"),
     "a letter outside the alphabet": (["--vault", "pho/tos"], "'/'"),
     "a comment outside ASCII": (["--comment", "naïve"], "'ï'"),
     "a comment too long": (["--comment", "x" * 1025], "1,025"),
     "an upload id outside the alphabet": (["--upload-id", "a b"], "a b"),
     "no power of two": (["--blocksize", "100"], "64 and 128"),
+    "a block size in MB": (["--blocksize", "16MB"], "in MiB, such as 16;"),
     "a range outside the file": (["--blocksize", "1", "--end", "2"], "0 to 1"),
     "a range that ends before it starts": (
         ["--blocksize", "1", "--start", "1", "--end", "0"],
@@ -299,7 +302,7 @@ def test_a_range_that_no_open_upload_can_have_exits_2_before_any_call(
     ended = run("GlacierMPUP.py", *common, *resumes, *arguments)
     assert ended.code == 2
     assert says in ended.err
-    assert ("larger ones are fewer" in ended.err) is ("--blocksize" not in arguments)
+    assert ("fewer if they are larger" in ended.err) is ("--blocksize" not in arguments)
     assert "region" not in ended.err
 
 
@@ -318,7 +321,7 @@ def test_a_block_size_that_is_too_small_for_the_file_exits_2_before_any_call(
 def test_a_range_that_the_open_upload_decides_on_is_asked_of_the_vault(
     server: RehearsalServer, make_file: MakeFile
 ) -> None:
-    """The file has a block 3 if the upload's blocks are of 1 MB, and this one's are."""
+    """The file has a block 3 if the upload's blocks are of 1 MiB, and this one's are."""
     common = ["--source-path", make_file(4 * MIB), "--vault", VAULT]
     first = run(
         *("GlacierMPUP.py", *common, "--blocksize", 1, "--end", 2, "--finish-upload", "False"),
@@ -411,7 +414,7 @@ def test_threads_that_are_found_out_and_a_limited_line_change_no_byte(
         server=server,
     )
     assert ended.code == 0, ended.err
-    assert "slots: 2 " in ended.err
+    assert "with 2 blocks at once" in ended.err
     assert archive_of(server, ended) == source.read_bytes()
 
 

@@ -56,7 +56,7 @@ def upload(
         words += ["--receipts", tmp_path / "receipts.jsonl", "--retry-minutes", 0.01]
         ended = run("GlacierMPUP.py", *words, *flags, server=server)
         for folder in (tmp_path, own_cache_folder):
-            assert_nothing_secret_in_files(folder, largest=4 * MIB, given=tmp_path / "given")
+            assert_nothing_secret_in_files(folder, largest=4 * MIB)
         return ended
 
     return upload

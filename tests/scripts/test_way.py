@@ -88,21 +88,21 @@ def test_a_region_that_may_be_new_is_warned_of_and_tried(
     make_file: MakeFile, proxy: ConnectProxy, script: str
 ) -> None:
     end = upload(script, make_file(5), "--quiet", region="eu-west-9")
-    assert "warning: no Glacier is known in the region eu-west-9" in end.err
+    assert "warning: Glacier is not known to be in the region eu-west-9" in end.err
     assert proxy.asked[0].startswith("CONNECT glacier.eu-west-9.amazonaws.com:443")
 
 
 @BOTH
 def test_a_helper_that_hands_out_no_credentials_is_no_fault_of_the_program(
-    make_file: MakeFile, given: Path, monkeypatch: pytest.MonkeyPatch, script: str
+    make_file: MakeFile, aws_folder: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
-    (given / "helper.py").write_text(f'print(\'{{"SecretAccessKey": "{SECRET_KEY}"\')')
-    (given / "config").write_text(
-        f"[default]\ncredential_process = {sys.executable} -S {given / 'helper.py'}\n"
+    (aws_folder / "helper.py").write_text(f'print(\'{{"SecretAccessKey": "{SECRET_KEY}"\')')
+    (aws_folder / "config").write_text(
+        f"[default]\ncredential_process = {sys.executable} -S {aws_folder / 'helper.py'}\n"
     )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(given / "config"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(aws_folder / "config"))
     end = upload(script, make_file(5), "--upload-id", "an-id", "--retry-minutes", "0", "--verbose")
     assert end.code == 3, end.err
-    assert "an answer that makes no sense (JSONDecodeError)" in end.err
+    assert "an invalid answer (JSONDecodeError)" in end.err
     assert "renew the credentials" in end.err
-    assert "fault of this program" not in end.err
+    assert "internal error" not in end.err

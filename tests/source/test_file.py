@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import pickle
+import stat
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -19,10 +20,17 @@ from botocore.utils import calculate_tree_hash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier_mpu.errors import BadInput, SourceChanged, SourceIsFolder, SourceUnreadable
+from glacier_mpu.errors import (
+    BadInput,
+    SourceChanged,
+    SourceIsDevice,
+    SourceIsFolder,
+    SourceIsStream,
+    SourceUnreadable,
+)
 from glacier_mpu.source.blocks import MIB, Block, Plan
 from glacier_mpu.source.body import BlockBody
-from glacier_mpu.source.file import FileSource, as_moment, inspect
+from glacier_mpu.source.file import FileSource, _refuse_other_kinds, as_moment, inspect
 from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Stopped
 from tests.support.kit import ignore, pattern, whole, write
@@ -123,6 +131,14 @@ def fifo(folder: Path) -> str:
     return str(folder / "file")
 
 
+def device(_: Path) -> str:
+    return "/dev/null"
+
+
+def standard_input(_: Path) -> str:
+    return "-"
+
+
 def dangling_link(folder: Path) -> str:
     (folder / "link").symlink_to(folder / "nothing")
     return str(folder / "link")
@@ -144,7 +160,9 @@ def nameless(_: Path) -> str:
         (missing, BadInput, "nowhere.*No such file"),
         (folder_itself, SourceIsFolder, "is a folder"),
         (empty, BadInput, "the file is empty"),
-        (fifo, BadInput, "is not a regular file"),
+        (fifo, SourceIsStream, "is a pipe"),
+        (device, SourceIsStream, "/dev/null.* is a device"),
+        (standard_input, SourceIsStream, "standard input"),
         (dangling_link, BadInput, "link.*No such file"),
         (with_nul, BadInput, "null"),
         (nameless, BadInput, "''.*No such file"),
@@ -158,6 +176,25 @@ def test_what_can_be_no_archive_is_bad_input_at_once(
     with pytest.raises(BadInput, match=fact) as caught:
         inspect(path)
     assert type(caught.value) is kind
+
+
+def test_a_disk_is_refused_as_a_device() -> None:
+    with pytest.raises(SourceIsDevice, match="'/dev/sda' is a disk"):
+        _refuse_other_kinds("/dev/sda", stat.S_IFBLK | 0o660)
+
+
+def test_a_file_whose_name_is_a_hyphen_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "-").write_bytes(b"data")
+    monkeypatch.chdir(tmp_path)
+    assert inspect("-").size == 4
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux only")
+def test_a_file_that_has_no_size_before_it_is_read_is_not_called_empty() -> None:
+    with pytest.raises(SourceIsStream, match="has content, but no size"):
+        inspect("/proc/self/status")
 
 
 @needs_posix
@@ -276,17 +313,28 @@ def test_a_files_time_is_told_to_the_nanosecond_however_far_off(
 
 @pytest.mark.parametrize("seconds", [253_402_300_800, 2**40], ids=["year 10000", "year 36812"])
 def test_a_modification_time_far_off_is_compared_and_named_as_any_other(
-    tmp_path: Path, seconds: int
+    tmp_path: Path, in_india: None, seconds: int
 ) -> None:
     path = write(tmp_path / "file", b"x").path
     os.utime(path, ns=(0, 0))
     source = with_other(inspect(path), mtime_ns=seconds * 10**9)
     with pytest.raises(SourceChanged) as caught:
         source.check_unchanged()
-    assert (
-        f"modification time was {seconds}000000000 ns, now 1970-01-01T00:00:00.000000000Z"
-        in caught.value.message
-    )
+    said = f"modification time was {seconds}000000000 ns, now 1970-01-01 05:30:00"
+    assert said in caught.value.message
+
+
+def test_modification_times_are_told_to_the_nanosecond_only_within_a_second(
+    tmp_path: Path, in_india: None
+) -> None:
+    path = write(tmp_path / "file", b"x").path
+    os.utime(path, ns=(0, 1))
+    for before, said in (
+        (2, "was 1970-01-01T00:00:00.000000002Z, now 1970-01-01T00:00:00.000000001Z"),
+        (10**9, "was 1970-01-01 05:30:01, now 1970-01-01 05:30:00"),
+    ):
+        with pytest.raises(SourceChanged, match=said):
+            with_other(inspect(path), mtime_ns=before).check_unchanged()
 
 
 # -- whether hashes of it may be kept
@@ -347,7 +395,7 @@ def test_a_change_whose_modification_time_is_put_back_is_told_by_the_time_that_c
 # -- one reading for both hashes
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_the_digest_of_any_block_is_hashlibs_and_botocores(
     source: FileSource, data: st.DataObject

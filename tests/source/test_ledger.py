@@ -216,7 +216,7 @@ def test_each_line_is_with_the_system_as_soon_as_it_is_noted(opened: Open, folde
 # -- lines and files that are not whole
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_wherever_a_file_is_cut_off_the_whole_lines_before_count(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

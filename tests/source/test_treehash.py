@@ -45,7 +45,7 @@ def nodes_of(count: int) -> list[bytes]:
     return [hashlib.sha256(b"%d" % n).digest() for n in range(count)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(mib=st.integers(0, 9), off=st.integers(-2, 2), seed=st.integers(0, 9))
 def test_both_hashes_around_mib_boundaries_are_hashlibs_and_botocores(
     mib: int, off: int, seed: int
@@ -56,14 +56,14 @@ def test_both_hashes_around_mib_boundaries_are_hashlibs_and_botocores(
     assert found.linear == hashlib.sha256(data).hexdigest()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(count=NODE_COUNTS)
 def test_a_tree_of_any_number_of_leaves_is_botocores(count: int) -> None:
     leaves = [b"%d" % n for n in range(count)]
     assert digest(leaves).tree.hex() == botocores_tree_hash(Chunks(leaves))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(count=NODE_COUNTS)
 def test_roots_of_blocks_of_every_power_of_two_combine_to_the_hash_of_the_whole(count: int) -> None:
     leaves = nodes_of(count)

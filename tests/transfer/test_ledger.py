@@ -157,7 +157,7 @@ def test_what_is_known_is_told_and_counted_neither_as_compared_nor_as_sent(
     notes = Notes()
     carried(source, watcher=notes, upload_id=first.upload_id)
     assert notes.amounts == [(2, 2 * MIB, 0, 0)]
-    assert notes.bytes == {"sent": 2 * MIB}
+    assert notes.bytes == {"hashed": 2 * MIB, "sent": 2 * MIB}
     assert [(e.numbers, e.size) for e in notes.of(KnownBlocks)] == [([0, 1, 2], 3 * MIB)]
 
 
@@ -267,7 +267,7 @@ def test_a_block_that_the_ledger_knew_and_another_run_replaced_is_not_called_sto
     outcome = carried(source, watcher=watcher, upload_id=first.upload_id, finish=False)
     assert outcome.status is Status.OPEN
     assert isinstance(outcome.error, BlocksMissing)
-    assert "replaced what was stored: block 0" in outcome.error.message
+    assert "by those of another file: block 0" in outcome.error.message
     assert list(outcome.unproven) == [0]
     assert list(outcome.missing) == []  # the ledger is no authority for a difference
 

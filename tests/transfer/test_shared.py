@@ -449,7 +449,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-@pytest.mark.parametrize("how", ["not stored", "stored, but not as the file has them"])
+@pytest.mark.parametrize("how", ["not stored", "stored, but not as in the file"])
 def test_a_finish_that_must_fail_says_so_before_it_reads_the_other_blocks(
     server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -513,7 +513,7 @@ def test_a_block_that_another_run_replaces_while_the_rest_is_compared_is_not_com
         outcome = part(server, source, 2, 2, finish=True, watcher=watcher)
         assert outcome.status is Status.OPEN
         assert isinstance(outcome.error, BlocksMissing)
-        assert f"not as the file has them: block {number}" in outcome.error.message
+        assert f"not as in the file: block {number}" in outcome.error.message
         assert list(outcome.missing) == [number]
         assert "CompleteMultipartUpload" not in handler_of(server).calls
 

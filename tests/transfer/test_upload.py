@@ -69,7 +69,7 @@ def test_the_watcher_hears_of_every_byte_and_every_block(
     notes = Notes()
     carry_out(server, make_file(5 * MIB + 1), watcher=notes, block_size=MIB, slots=2)
     assert notes.amounts == [(6, 5 * MIB + 1, 0, 0)]
-    assert notes.bytes == {"sent": 5 * MIB + 1}
+    assert notes.bytes == {"sent": 5 * MIB + 1, "hashed": 5 * MIB + 1}
     assert notes.sent == list(range(6))
 
 
@@ -82,7 +82,7 @@ def test_what_is_stored_is_compared_and_not_sent(
     last = carry_out(server, source, watcher=notes, upload_id=first.upload_id)
     assert last.status is Status.COMPLETED
     assert notes.amounts == [(1, MIB, 3, 3 * MIB)]
-    assert notes.bytes == {"compared": 3 * MIB, "sent": MIB}
+    assert notes.bytes == {"compared": 3 * MIB, "hashed": MIB, "sent": MIB}
     assert (notes.sent, notes.matching) == ([3], [0, 1, 2])
     assert last.bytes_skipped == 3 * MIB
 

@@ -311,7 +311,7 @@ def test_a_credential_over_two_lines_is_told_so_and_no_call_is_made_with_it(
     clients: Clients, vault: TinyServer, profile: Path
 ) -> None:
     profile.write_text(keys("AKID") + "aws_session_token = half a\n  token\n")
-    assert failure(clients).message == "a credential holds a line break"
+    assert failure(clients).message == "the credentials contain a line break"
     assert vault.asked == []
 
 
@@ -351,7 +351,7 @@ def hangs() -> Iterator[Hangs]:
     hangs.goes_on.set()
 
 
-NO_ANSWER = "no credentials: what hands them out gave no answer for 0.05 seconds"
+NO_ANSWER = "no credentials: their provider gave no answer for 0.05 seconds"
 
 
 def test_a_chain_that_hangs_is_told_and_asked_anew_by_the_next_call(hangs: Hangs) -> None:

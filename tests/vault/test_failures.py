@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from glacier_mpu.errors import BundleInvalid
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.stop import Waits
 from glacier_mpu.vault.client import call_once, connect
@@ -127,20 +128,47 @@ def test_a_block_that_gets_no_further_while_it_is_sent_is_timed_out_and_slows_au
     ],
     ids=["missing", "empty", "text", "half a certificate"],
 )
-def test_trusted_authorities_that_cannot_be_read_end_at_once_and_keep_the_upload(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_trusted_authorities_that_cannot_be_read_are_refused_before_any_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None
 ) -> None:
     bundle = tmp_path / "bundle.pem"
     if content is not None:
         bundle.write_text(content)
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-    with somebody(lambda wire: wire.recv(1 << 16)) as address:
-        error = failure(f"https://{address}")
-    assert type(error) is BundleUnreadable
-    assert (error.max_tries, error.keeps_upload, error.every_block_alike) == (1, True, True)
-    assert error.message.startswith(f"{address}: the file of trusted authorities cannot be read: ")
+    monkeypatch.setenv(variable, str(bundle))
+    with pytest.raises(BundleInvalid) as caught, connected(SOMEBODY):
+        pass
+    message = caught.value.message
+    assert message.startswith(f"the CA bundle '{bundle}' cannot be read: ")
+    assert "TLS" not in message
     if content is None:
-        assert error.message.endswith(": no such file or directory")
+        assert message.endswith(": no such file or directory")
+
+
+def test_trusted_authorities_that_are_not_needed_are_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere")
+    with connected(replace(SOMEBODY, endpoint_url="http://127.0.0.1:1")):
+        pass
+
+
+def test_trusted_authorities_that_are_gone_end_the_run_and_keep_the_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    trustme.CA().cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    with (
+        somebody(lambda wire: wire.recv(1 << 16)) as address,
+        connected(replace(SOMEBODY, endpoint_url=f"https://{address}")) as client,
+    ):
+        bundle.unlink()
+        with pytest.raises(BundleUnreadable) as caught:
+            list_parts(client)
+    error = caught.value
+    assert (error.max_tries, error.keeps_upload, error.every_block_alike) == (1, True, True)
+    assert error.message == f"{address}: the CA bundle cannot be read: no such file or directory"
 
 
 def test_a_certificate_that_is_not_trusted_is_told_in_a_few_words(

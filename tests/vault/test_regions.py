@@ -40,7 +40,6 @@ def test_a_mistyped_region_is_refused_with_the_nearest_that_is_known(
     with pytest.raises(RegionMistyped, match=f"there is no region '{region}'") as caught:
         unknown_region(region, KNOWN)
     assert caught.value.nearest == nearest
-    assert ("the nearest is" in caught.value.message) is bool(nearest)
 
 
 @pytest.mark.parametrize(
