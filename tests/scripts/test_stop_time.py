@@ -69,9 +69,7 @@ def test_a_run_that_stops_after_its_time_exits_3_and_the_next_one_finishes(
         assert first.code == 3, first.err
         assert (first.record["status"], first.record["error"]) == ("open", None)
         assert "stopping after 0:00:02" in first.err
-        stopped, summary = first.err.splitlines()[-4:-2]
-        assert stopped.endswith("stopped after 0:00:02 as asked")
-        assert "stored so far: " in summary
+        assert "stopped after 0:00:02 as asked" in first.err
         assert "error" not in first.err
         assert "--stop-after=2s" in str(first.record["resumeCommand"])
         last = carried_out(script, server, source, "--resume", "--stop-after", "1h")
