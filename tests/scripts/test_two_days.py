@@ -47,35 +47,32 @@ def receipt_of(file: Path, server: RehearsalServer) -> dict[str, object]:
 class Terminal:
     """A shell on a screen, into which a person types."""
 
-    PROMPT = "ready$ "
-
     def __init__(self, screen: Screen, *, folder: Path, environment: dict[str, str]) -> None:
         self._screen = screen
+        self._entered = 0
         self.shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile", "-i"],
             cwd=folder,
-            env=environment | {"PS1": self.PROMPT, "TERM": "xterm"},
+            env=environment | {"PS1": "$ ", "TERM": "xterm"},
             stdin=screen.tty,
             stdout=screen.tty,
             stderr=screen.tty,
             start_new_session=True,
             preexec_fn=screen.take_over,
         )
-        self._wait_for_prompt()
 
     def enter(self, line: str) -> None:
-        """Type a line, on a screen that is empty but for it."""
-        self._screen.press(b"clear\n")
-        self._screen.wait(lambda screen: screen.lines == [self.PROMPT.strip()])
-        self._screen.press(line.encode() + b"\n")
+        """Type a line; what stood on the screen before goes."""
+        self._entered += 1
+        typed = f'clear; {line}; echo "exit code $? of {self._entered}"\n'
+        self._screen.press(typed.encode())
 
-    def result(self) -> str:
-        """Return what stands there once the command has ended."""
-        self._wait_for_prompt()
+    def result(self, *, code: int) -> str:
+        """Return what stands there once the command has ended, which must be with this code."""
+        ended = re.compile(rf"exit code (\d+) of {self._entered}")
+        self._screen.wait(lambda screen: ended.search(screen.text) is not None)
+        assert ended.findall(self._screen.text) == [str(code)]
         return self._screen.text
-
-    def _wait_for_prompt(self) -> None:
-        self._screen.wait(lambda screen: screen.lines[-1:] == [self.PROMPT.strip()])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -94,22 +91,20 @@ def test_a_photographer_installs_looks_uploads_interrupts_pastes_and_has_a_recei
         upload += f" --blocksize 1 --receipts receipts.jsonl --endpoint-url {server.endpoint_url}"
         try:
             terminal.enter(f"{upload} --dry-run")
-            assert "requests: 11 " in terminal.result()
+            assert "requests: 11 " in terminal.result(code=0)
             assert handler_of(server).calls == []
 
             terminal.enter(upload)
             screen.wait(lambda screen: re.search(r"\d\d%\|.* [1-8]/9", screen.text) is not None)
             screen.press(CTRL_C)
-            stopped = terminal.result()
+            stopped = terminal.result(code=130)
             assert "stored so far: " in stopped
             assert not (tmp_path / "receipts.jsonl").read_text()
-            (command,) = re.findall(r"to resume, run: +(.*?) +ready\$", stopped)
+            (command,) = re.findall(r"to resume, run: +(.*?) +exit code", stopped)
 
             handler_of(server).faults = []
             terminal.enter(command)
-            assert "Keep the archive id" in terminal.result()
-            terminal.enter("exit")
-            assert terminal.shell.wait(30) == 0
+            assert "Keep the archive id" in terminal.result(code=0)
         finally:
             terminal.shell.kill()
             terminal.shell.wait()
