@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glacier_mpu.cli.times import bandwidth
@@ -35,6 +35,7 @@ def minute_by_minute(rates: dict[int, int | None], moment: datetime) -> int | No
     return rates[(moment - MONDAY) // timedelta(minutes=1) % MINUTES_A_WEEK]
 
 
+@settings(deadline=None)
 @given(rates=RATES, moment=MOMENTS)
 def test_the_entry_in_force_is_the_latest_that_has_begun_over_the_end_of_the_week_too(
     rates: dict[int, int | None], moment: datetime
@@ -42,7 +43,8 @@ def test_the_entry_in_force_is_the_latest_that_has_begun_over_the_end_of_the_wee
     assert Timetable.of(rates).at(moment).rate == minute_by_minute(rates, moment)
 
 
-@given(rates=RATES, begin=ROUND_MOMENTS, share=st.floats(0.001, 2.5))
+@settings(deadline=None)
+@given(rates=RATES, begin=ROUND_MOMENTS, share=st.floats(0.001, 1.5))
 def test_the_time_for_some_bytes_is_that_of_counting_them_minute_by_minute(
     rates: dict[int, int | None], begin: datetime, share: float
 ) -> None:
