@@ -147,16 +147,15 @@ class Run:
             keep=self.writer.note,
             last_activity=self.context.clock() if opened.is_new else None,
         )
-        self.watcher.hear(self._opened(self.blocks, is_new=opened.is_new))
+        asked = opened.plan.selection(self.request.first, self.request.last)
+        held = list(filter(self.blocks.has_full_size, opened.stored))
+        self.watcher.hear(
+            UploadOpened(opened.upload_id, opened.plan, asked, held, is_new=opened.is_new)
+        )
         self.writer.begin(opened.plan.block_size, opened.upload_id)
         for number, digest in opened.fresh.items():
             self.writer.note(number, digest)
         return self.blocks
-
-    def _opened(self, blocks: Blocks, *, is_new: bool) -> UploadOpened:
-        asked = blocks.plan.selection(self.request.first, self.request.last)
-        stored = list(filter(blocks.has_full_size, blocks.stored))
-        return UploadOpened(blocks.upload_id, blocks.plan, asked, stored, is_new=is_new)
 
     def _tell_what_is_missing(self, blocks: Blocks, asked: range) -> None:
         if self.description != self.request.description.strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
 from glacier_mpu.stop import Waits
 from tests.support.in_process import QUICK, SCRIPTS, End
+from tests.support.installed import install, make_environment, ran
 from tests.support.scripts import VAULT, assert_nothing_secret, assert_nothing_secret_in_files
 
 _LARGEST = 1 << 18  # of the files that are looked through: larger ones are the tests' sources
@@ -84,3 +86,20 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     authority.cert_pem.write_to_path(bundle)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
     return authority
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    ran(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
+    (wheel,) = folder.iterdir()
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    """Return an environment with the wheel. There is a space in its path, as in pipx's on macOS."""
+    folder = tmp_path_factory.mktemp("installed") / "Application Support"
+    make_environment(folder)
+    install(wheel, folder)
+    return folder

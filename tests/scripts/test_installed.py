@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
@@ -15,45 +12,14 @@ import pytest
 
 from glacier_mpu import __version__
 from tests.support.in_process import MIB, MakeFile
+from tests.support.installed import scripts_folder
 from tests.support.scripts import ROOT, VAULT, assert_nothing_secret
-
-
-def ran(*words: object, cwd: Path = ROOT) -> str:
-    done = subprocess.run(
-        list(map(str, words)), cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    ran(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
-    (wheel,) = folder.iterdir()
-    return wheel
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
-    """Install the wheel without any network: what it needs is taken from the tests' environment.
-
-    There is a space in the path, as in that of pipx on macOS.
-    """
-    folder = tmp_path_factory.mktemp("installed") / "Application Support"
-    venv.create(folder)
-    pip = [sys.executable, "-m", "pip", "--python", folder, "install", "--no-deps", "--no-index"]
-    ran(*pip, wheel)
-    packages = sysconfig.get_path("purelib", vars={"base": str(folder)})
-    neighbours = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (Path(packages) / "of_the_tests.pth").write_text("\n".join(neighbours), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture
 def on_path(environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put the commands where a shell finds them."""
-    scripts = Path(sysconfig.get_path("scripts", vars={"base": str(environment)}))
+    scripts = scripts_folder(environment)
     monkeypatch.setenv("PATH", os.pathsep.join([str(scripts), os.environ["PATH"]]))
     return scripts
 

@@ -355,7 +355,8 @@ def test_a_folder_that_is_none_is_said_once_and_passed_over(
     assert ledger.recall(2 * MIB) == {}
     written(ledger, 0, 1, 2).forget()
     assert len(troubles) == 1
-    assert troubles[0] == os.strerror(errno.ENOTDIR)
+    if os.name != "nt":  # which has words of its own
+        assert troubles[0] == os.strerror(errno.ENOTDIR)
 
 
 def refusing(number: int, monkeypatch: pytest.MonkeyPatch, *, call: str) -> list[int]:
