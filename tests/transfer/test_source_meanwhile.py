@@ -137,6 +137,7 @@ def test_a_damaged_block_of_a_file_that_changed_says_that_it_changed_and_no_othe
     assert sent == [0]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
 def test_a_damaged_block_of_a_file_that_is_gone_by_then_is_still_called_damaged(
     server: RehearsalServer, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
