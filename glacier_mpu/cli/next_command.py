@@ -16,7 +16,7 @@ def next_command(outcome: Outcome, options: Options) -> str:
     """
     by_id = not options.resume or outcome.status is Status.UNKNOWN
     dropped = ["--upload-id", "--resume"] if by_id else []
-    if outcome.status is Status.STORED or not set(outcome.unproven) & set(_asked(outcome, options)):
+    if _has_all_that_was_asked(outcome, options):
         dropped += ["--start", "--end", "--finish-upload"]
     again = options.from_anywhere()
     words = [*again.command, *again.words_without(*dropped)]
@@ -31,7 +31,9 @@ def paste_hint(command: str) -> str:
     return " (in PowerShell, put & in front)" if needs_operator else ""
 
 
-def _asked(outcome: Outcome, options: Options) -> range:
-    if outcome.plan is None:
-        return range(0)
-    return outcome.plan.selection(options.first, options.last)
+def _has_all_that_was_asked(outcome: Outcome, options: Options) -> bool:
+    """Tell whether every block of the asked range is known to be stored as the file has it."""
+    if outcome.plan is None:  # the vault was not heard
+        return False
+    asked = outcome.plan.selection(options.first, options.last)
+    return outcome.status is Status.STORED or not set(outcome.unproven) & set(asked)

@@ -65,6 +65,12 @@ def test_the_next_command_asks_for_the_whole_file_once_the_range_is_stored() -> 
         assert (again.first, again.last, again.finish) == (None, None, True)
 
 
+def test_the_next_command_keeps_the_range_where_the_vault_was_not_heard() -> None:
+    unheard = Outcome(status=Status.OPEN)
+    again = resumed(unheard, options("--resume", "--start=2", "--end=3", "--finish-upload=False"))
+    assert (again.first, again.last, again.finish) == (2, 3, False)
+
+
 def test_with_resume_the_next_command_is_the_same_command_again() -> None:
     again = resumed(OPEN, options("--resume"))
     assert (again.resume, again.upload_id) == (True, None)
