@@ -12,9 +12,11 @@ from glacier_mpu.transfer.request import Outcome, Status
 def next_command(outcome: Outcome, options: Options) -> str:
     """Return the command that resumes the upload, to be pasted as it is, in any folder.
 
-    It asks for the whole file where every block of the asked range is known to be stored.
+    It asks for the whole file where every block of the asked range is known to be stored. Where no
+    upload is known, it begins one, or finds the one that may have been started.
     """
-    by_id = not options.resume or outcome.status is Status.UNKNOWN
+    resumes = options.resume and outcome.status is not Status.UNKNOWN
+    by_id = bool(outcome.upload_id) and not resumes
     dropped = ["--upload-id", "--resume"] if by_id else []
     if _has_all_that_was_asked(outcome, options):
         dropped += ["--start", "--end", "--finish-upload"]
@@ -22,6 +24,8 @@ def next_command(outcome: Outcome, options: Options) -> str:
     words = [*again.command, *again.words_without(*dropped)]
     if by_id:
         words.append(f"--upload-id={outcome.upload_id}")
+    elif outcome.may_have_begun and not options.resume:
+        words.append("--resume")
     return pasteable(words)
 
 

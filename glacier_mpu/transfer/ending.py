@@ -50,9 +50,15 @@ def ending(error: UploadError, reached: Reached) -> tuple[Status, UploadError]:
     return (Status.OPEN if is_open else Status.FAILED), error
 
 
-def ending_by_stop(reached: Reached) -> tuple[Status, UploadError | None]:
-    """Return how a run ended that was asked to stop, and the error that says so, if any."""
+def ending_by_stop(
+    reached: Reached, *, at_its_time: bool = False
+) -> tuple[Status, UploadError | None]:
+    """Return how a run ended that was asked to stop, and the error that says so, if any.
+
+    A run that ends `at_its_time` has not failed, though nothing may have been begun by then.
+    """
     if reached.may_be_stored:
         message = "the run ended before the answer to the completion came"
         return Status.UNKNOWN, CompletionUnknown(message, sent=False, gone=False)
-    return (Status.OPEN if reached.opened or reached.resumes else Status.FAILED), None
+    is_open = reached.opened or reached.resumes or at_its_time
+    return (Status.OPEN if is_open else Status.FAILED), None

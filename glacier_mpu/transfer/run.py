@@ -211,7 +211,9 @@ class Run:
 
     def _ended_by_stop(self) -> Outcome:
         """Return the outcome of a stop: it was asked for, or the stop time has come."""
-        outcome, deadline = self._ended(*ending_by_stop(self._reached())), self.context.deadline
+        deadline = self.context.deadline
+        status, error = ending_by_stop(self._reached(), at_its_time=deadline.is_over)
+        outcome = self._ended(status, error)
         return replace(outcome, stop_time=deadline.stop_time) if deadline.is_over else outcome
 
     def _ended(self, status: Status, error: UploadError | None) -> Outcome:

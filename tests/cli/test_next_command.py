@@ -76,6 +76,20 @@ def test_with_resume_the_next_command_is_the_same_command_again() -> None:
     assert (again.resume, again.upload_id) == (True, None)
 
 
+def test_without_an_upload_the_next_command_begins_one_or_finds_the_one_that_may_have_begun() -> (
+    None
+):
+    none = Outcome(status=Status.OPEN)
+    for outcome, resumes in ((none, False), (replace(none, may_have_begun=True), True)):
+        again = resumed(outcome, options("--end=0", "--finish-upload=False"))
+        assert (again.resume, again.upload_id, again.last, again.finish) == (
+            resumes,
+            None,
+            0,
+            False,
+        )
+
+
 def test_what_became_of_this_very_upload_is_asked_by_its_id() -> None:
     again = resumed(replace(OPEN, status=Status.UNKNOWN), options("--resume"))
     assert (again.resume, again.upload_id) == (False, "-an-id")

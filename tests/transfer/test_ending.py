@@ -72,6 +72,7 @@ def test_a_stop_is_unknown_only_while_there_may_be_an_archive() -> None:
     assert ending_by_stop(OPENED) == (Status.OPEN, None)
     assert ending_by_stop(RESUMES) == (Status.OPEN, None)
     assert ending_by_stop(BEFORE) == (Status.FAILED, None)
+    assert ending_by_stop(BEFORE, at_its_time=True) == (Status.OPEN, None)
     status, error = ending_by_stop(COMPLETING)
     assert status is Status.UNKNOWN
     assert isinstance(error, CompletionUnknown)
