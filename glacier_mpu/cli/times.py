@@ -46,7 +46,7 @@ def bandwidth(text: str) -> Timetable:
     if "," not in text:
         return Timetable.always(_limit(text))
     entries: dict[ClockTime, str] = {}
-    for entry in re.split(r"[ ;]+", text.strip(" ;")):
+    for entry in text.replace(";", " ").split():
         time = _entry_time(entry)
         if time in entries:
             raise ValueError(f"entry {entry[:40]!r} has the time of {entries[time][:40]!r}")

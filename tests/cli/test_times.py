@@ -45,6 +45,7 @@ def test_an_entry_of_every_day_is_one_of_each() -> None:
         "Sat-00:00,off Mon-08:00,512kB",
         "mon-08:00,512kB;saturday-00:00,off",
         " Monday-08:00,512kB  SAT-00:00,off ",
+        "Mon-08:00,512kB\n\tSat-00:00,off\n",  # as a variable of a script holds it
     ],
 )
 def test_days_are_read_as_rclone_reads_them_and_in_any_order(text: str) -> None:
