@@ -124,11 +124,6 @@ def opened_context(
         if tuner is not None and slows_down:
             tuner.slow_down()
 
-    def changed(event: BandwidthChanged) -> None:
-        watcher.hear(event)
-        if tuner is not None and not event.at_start:
-            tuner.start_over()
-
     def local_now() -> datetime:
         return clock().astimezone().replace(tzinfo=None)
 
@@ -143,12 +138,7 @@ def opened_context(
         most_slots=most_slots,
         tuner=tuner,
         meter=meter,
-        throttle=Throttle(
-            request.max_bandwidth or Timetable.always(None),
-            wait=stop.wait,
-            on_change=changed,
-            now=local_now,
-        ),
+        throttle=_throttle(request, stop=stop, hear=watcher.hear, tuner=tuner, now=local_now),
         deadline=Deadline(
             request.stop_time,
             finish_seconds=waits.retry,
@@ -166,3 +156,22 @@ def opened_context(
             stop.ask()
             context.reading.close()
             context.slots.close()
+
+
+def _throttle(
+    request: Request,
+    *,
+    stop: Stop,
+    hear: Callable[[BandwidthChanged], None],
+    tuner: Tuner | None,
+    now: Callable[[], datetime],
+) -> Throttle:
+    """Return the throttle; where its rate changes, what was measured by the other is void."""
+
+    def changed(event: BandwidthChanged) -> None:
+        hear(event)
+        if tuner is not None and not event.at_start:
+            tuner.start_over()
+
+    timetable = request.max_bandwidth or Timetable.always(None)
+    return Throttle(timetable, wait=stop.wait, on_change=changed, now=now)
