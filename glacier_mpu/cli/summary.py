@@ -40,6 +40,8 @@ def _left_open(snapshot: Snapshot) -> str:
     blocks = f"{snapshot.blocks_done:,} of {snapshot.blocks:,} blocks"
     stored = as_size(snapshot.bytes_done - snapshot.bytes_on_the_way)
     text = f"stored so far: {blocks}, {stored} of {as_size(snapshot.size or 0)}"
+    if snapshot.compared < snapshot.to_compare:
+        text += f", {snapshot.compared:,} of {snapshot.to_compare:,} compared"
     if snapshot.bytes_on_the_way:
         text += f"; {as_size(snapshot.bytes_on_the_way)} on the way were dropped"
     return text

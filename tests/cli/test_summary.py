@@ -61,6 +61,17 @@ def test_a_run_that_leaves_its_upload_open_tells_what_is_stored_and_what_was_dro
     )
 
 
+def test_a_run_that_has_not_compared_all_that_is_stored_says_so() -> None:
+    """Else all would seem to be done where every block is stored."""
+    stored = replace(ENDED, blocks_done=480, bytes_done=60 * GIB, bytes_on_the_way=0)
+    partly = replace(stored, compared=17, to_compare=479)
+    assert summary_line(Outcome(status=Status.OPEN), partly) == (
+        "stored so far: 480 of 480 blocks, 60.0 GiB of 60.0 GiB, 17 of 479 compared"
+    )
+    whole = replace(stored, compared=479, to_compare=479)
+    assert "compared" not in summary_line(Outcome(status=Status.OPEN), whole)
+
+
 def test_where_nothing_was_on_its_way_nothing_was_dropped() -> None:
     line = summary_line(Outcome(status=Status.OPEN), replace(ENDED, bytes_on_the_way=0))
     assert "dropped" not in line
