@@ -198,6 +198,20 @@ def test_every_capture_fits_into_its_terminal() -> None:
     assert "warning: " not in captures["quiet"]
 
 
+@pytest.mark.parametrize("wing", ["cli", "transfer", "vault", "source"])
+def test_the_tree_of_the_architecture_names_every_room_in_the_order_of_the_layers(
+    wing: str,
+) -> None:
+    contract = read("pyproject.toml").partition(f'name = "inside {wing}"')[2].partition("\n]")[0]
+    layers = [layer.split(" | ") for layer in re.findall(r'^    "(.+)",$', contract, re.MULTILINE)]
+    told = read("ARCHITECTURE.md").partition(f"\n      {wing}/ ")[2].partition("/  ")[0]
+    rooms = re.findall(r"^        (\w+)\.py", told, re.MULTILINE)
+    for layer in layers:
+        assert set(rooms[: len(layer)]) == set(layer)
+        del rooms[: len(layer)]
+    assert rooms == []
+
+
 def test_the_picture_calls_no_other_host() -> None:
     named = set(re.findall(r"https?://[^\"' )]+", read("docs/picture.svg")))
     assert named == {"http://www.w3.org/2000/svg"}
