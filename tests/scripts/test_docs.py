@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from argparse import SUPPRESS, Action
+from argparse import SUPPRESS, Action, ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -71,6 +71,25 @@ def test_every_default_is_told_as_it_is(name: str) -> None:
             assert not re.fullmatch(r"required|\d*", told), flag
         else:
             assert told.replace("`", "").split(",")[0] == default, flag
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/flags.md"])
+def test_every_example_of_a_size_a_rate_or_a_time_is_one_that_its_flag_takes(name: str) -> None:
+    exemplary = {"--blocksize", "--max-bandwidth", "--stop-at", "--stop-after"}
+    for first, meaning, _ in (row for row in rows(read(name)) if len(row) == 3):
+        flags = set(re.findall(r"--[a-z-]+", first)) & exemplary
+        for value in quoted(meaning) if flags else ():
+            if not value.startswith("--"):
+                assert any(takes(FLAGS[flag], value.strip('"')) for flag in flags), value
+
+
+def takes(action: Action, value: str) -> bool:
+    assert callable(action.type)
+    try:
+        action.type(value)
+    except ArgumentTypeError:
+        return False
+    return True
 
 
 def test_the_short_table_of_the_readme_has_flags_that_exist() -> None:

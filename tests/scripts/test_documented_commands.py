@@ -46,6 +46,15 @@ def test_a_command_of_a_script_is_read_by_its_parser(command: Command) -> None:
         parse(SCRIPTS[command.script](), command.arguments, command=[command.script])
 
 
+def test_the_flags_of_every_line_for_cron_are_read_by_the_parser() -> None:
+    text = "".join(map(read, [*MANUAL, "docs/cron.sh"]))
+    lines = re.findall(r"^(?:# +)?\d+ \d+ \* \* \* /srv/glacier/cron\.sh (.*)$", text, re.MULTILINE)
+    assert len(lines) >= 3
+    for flags in lines:
+        words = ["--source-path", "f", "--vault", "v", "--resume", *flags.split()]
+        parse(SCRIPTS["GlacierMPUP.py"](), words, command=["GlacierMPUP.py"])
+
+
 @each(of("glacier_mpu.rehearsal"))
 def test_a_command_of_the_stand_in_is_read_by_its_parser(command: Command) -> None:
     stand_in._parser().parse_args(command.words[3:])
