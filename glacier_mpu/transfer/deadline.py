@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from glacier_mpu.stop import Stopped
 from glacier_mpu.transfer.pacing import Clock
 
 
@@ -64,6 +65,11 @@ class Deadline:
     def is_over(self) -> bool:
         """Whether `begins` has found that the stop time has come. It stays so."""
         return self._over_since is not None
+
+    def check(self) -> None:
+        """Raise Stopped if nothing may begin any more."""
+        if self.is_over:
+            raise Stopped
 
     def begins(self) -> bool:
         """Tell, once, that the stop time has come."""

@@ -95,7 +95,8 @@ class Run:
     def _steps(self) -> Outcome:
         request, reads, hear = self.request, self.context.reads, self.watcher.hear
         ledger, vault = self.ledger, self.vault
-        self._raise_if_too_late()
+        self.context.keep_time()
+        self.context.deadline.check()
         opened = run_aside(
             self.aside,
             lambda: open_upload(request, vault, ledger=ledger, reads=reads, hear=hear),
@@ -128,12 +129,6 @@ class Run:
         archive = self._complete(blocks)
         self.writer.forget()
         return self._outcome(Status.COMPLETED, archive=archive)
-
-    def _raise_if_too_late(self) -> None:
-        """Raise Stopped if the stop time has come before anything was begun."""
-        self.context.keep_time()
-        if self.context.deadline.is_over:
-            raise Stopped
 
     def _into(self, opened: Opened) -> Blocks:
         """Take the upload as this run's, and tell its id before the first byte is sent."""

@@ -139,8 +139,7 @@ class Sender:
             self._note_other_size(number, may_send=may_send)
         if not (to_send or to_compare):
             return
-        if self._context.deadline.is_over:
-            raise Stopped
+        self._context.deadline.check()
         self._watcher.hear(BlocksBegin(_amount(to_send), _amount(to_compare)))
         deadline = self._context.deadline
         comparing = {task.block.number for task in to_compare}
