@@ -1,13 +1,14 @@
 #!/bin/sh
 # Finishes one upload over as many nights as it takes. Copy this file, set what is below, and call it from cron:
 #
-#     30 1 * * * /srv/glacier/cron.sh
+#     0 23 * * * /srv/glacier/cron.sh --stop-at 07:00
 #
 # It needs flock (Linux), and the credentials in a file, as `aws configure` writes it. It is silent as long as there
 # is nothing for you to do, and cron mails what goes wrong.
 #
-# Flags that follow are handed on: --max-bandwidth 6MB leaves room for others. --rehearse DIR tries it out; afterwards
-# delete DIR and all that it has left in STATE, which names an archive that AWS does not have.
+# Flags that follow are handed on: --stop-at 07:00 keeps to the night, --max-bandwidth 6MB leaves room for others.
+# --rehearse DIR tries it out; afterwards delete DIR and all that it has left in STATE, which names an archive that AWS
+# does not have.
 set -u
 
 SOURCE=${SOURCE:-/srv/big.tar}           # the file to upload
@@ -15,8 +16,6 @@ VAULT=${VAULT:-photos}                   # the vault, which must exist
 REGION=${REGION:-eu-west-1}              # its region
 PROJECT=${PROJECT:-/srv/glacier-upload}  # the folder of GlacierMPUP.py and .venv
 STATE=${STATE:-/srv/glacier}             # the folder for the log, the receipts, and the two files below
-
-# To upload at night alone, hand on --stop-at 07:00.
 
 name=$(basename "$SOURCE")
 over="$STATE/$name.done"  # exists once there is nothing left to do

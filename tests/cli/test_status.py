@@ -21,6 +21,7 @@ from glacier_mpu.cli.status import StatusReport
 from glacier_mpu.cli.status_file import StatusFile
 from glacier_mpu.errors import SourceUnreadable
 from glacier_mpu.transfer.request import Outcome, Status
+from tests.support.documents import section
 from tests.support.kit import Clock
 from tests.support.scripts import script_parser
 
@@ -182,30 +183,18 @@ def test_the_status_replaces_neither_the_source_nor_the_receipts(flag: str) -> N
         StatusReport(options, warn=lambda text: pytest.fail(text))
 
 
-# The recipe for Prometheus, as the documents give it.
-METRICS = (
-    r'"{vault=\(.vault|tojson),source=\(.sourcePath|tojson)}" as $of | '
-    "{bytes, size_bytes: .size, rate, seconds_left: .secondsLeft, retries, exit_code: .exitCode, "
-    "stalled_seconds: .secondsStalled, blocks_failed: .blocksFailed, updated: .updatedUnix} | "
-    r'to_entries[] | select(.value != null) | "glacier_mpu_\(.key)\($of) \(.value)"'
-)
-
-
 @pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
-def test_jq_makes_metrics_for_prometheus_of_it() -> None:
+def test_the_documented_line_makes_metrics_for_prometheus_of_it(tmp_path: Path) -> None:
+    section_of_it = section("docs/json.md", "The status file")
+    (line,) = (line for line in section_of_it.splitlines() if line.startswith("jq "))
     run = Monitored("--comment", "x", "--source-path", 'C:\\a "b".zip')
     run.report.see(SENDING)
     last = run.ends(Outcome(status=Status.COMPLETED), exit_code=0)
 
     def metrics(record: Mapping[str, object]) -> list[str]:
-        done = subprocess.run(
-            ["jq", "-r", METRICS],
-            input=json.dumps(record),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.splitlines()
+        (tmp_path / "status.json").write_text(json.dumps(record))
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True)
+        return (tmp_path / "glacier.prom").read_text().splitlines()
 
     source = json.dumps(last["sourcePath"])
     of = f'{{vault="photos",source={source}}}'
@@ -214,9 +203,9 @@ def test_jq_makes_metrics_for_prometheus_of_it() -> None:
         f"glacier_mpu_size_bytes{of} 1000",
         f"glacier_mpu_rate{of} 13",
         f"glacier_mpu_seconds_left{of} 52",
-        f"glacier_mpu_retries{of} 7",
         f"glacier_mpu_stalled_seconds{of} 0",
         f"glacier_mpu_blocks_failed{of} 1",
+        f"glacier_mpu_retries{of} 7",
         f"glacier_mpu_updated{of} 1767355200",
     ]
     assert f"glacier_mpu_exit_code{of} 0" in metrics(last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from argparse import SUPPRESS, Action
+from argparse import SUPPRESS, Action, ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -13,9 +13,11 @@ import pytest
 
 import GlacierMPU
 import GlacierMPUP
+from glacier_mpu.cli.snapshot import Phase
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.table import KINDS, read_faults
 from glacier_mpu.transfer.request import Status
+from tests.support import scripts
 from tests.support.documents import (
     MANUAL,
     files_linked_from,
@@ -26,7 +28,7 @@ from tests.support.documents import (
     section,
 )
 from tests.support.in_process import MIB, End, MakeFile
-from tests.support.scripts import ROOT
+from tests.support.scripts import ROOT, VAULT
 
 FLAGS = {
     flag: action
@@ -71,6 +73,25 @@ def test_every_default_is_told_as_it_is(name: str) -> None:
             assert told.replace("`", "").split(",")[0] == default, flag
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/flags.md"])
+def test_every_example_of_a_size_a_rate_or_a_time_is_one_that_its_flag_takes(name: str) -> None:
+    exemplary = {"--blocksize", "--max-bandwidth", "--stop-at", "--stop-after"}
+    for first, meaning, _ in (row for row in rows(read(name)) if len(row) == 3):
+        flags = set(re.findall(r"--[a-z-]+", first)) & exemplary
+        for value in quoted(meaning) if flags else ():
+            if not value.startswith("--"):
+                assert any(takes(FLAGS[flag], value.strip('"')) for flag in flags), value
+
+
+def takes(action: Action, value: str) -> bool:
+    assert callable(action.type)
+    try:
+        action.type(value)
+    except ArgumentTypeError:
+        return False
+    return True
+
+
 def test_the_short_table_of_the_readme_has_flags_that_exist() -> None:
     told = set(told_flags(section("README.md", "Flags")))
     assert told
@@ -98,9 +119,21 @@ def test_every_member_of_the_json_is_in_the_tables_and_no_other(
     assert sorted(members("A dry run")) == sorted(planned.record)
 
 
-def test_every_status_is_told() -> None:
+def test_every_status_and_every_phase_is_told() -> None:
     for status in Status:
         assert f"`{status.value}`" in section("docs/json.md", "The result")
+    told = dict(rows(section("docs/json.md", "The status file")))
+    assert quoted(told["`phase`"]) == [phase.value for phase in Phase]
+
+
+def test_the_readme_shows_the_lines_that_a_completed_upload_prints(
+    server: RehearsalServer, make_file: MakeFile
+) -> None:
+    words = ["--source-path", make_file(MIB), "--vault", VAULT]
+    done = scripts.run("GlacierMPUP.py", *words, server=server)
+    (example,) = re.findall(r"```\n(archive-id: .*?)```", read("README.md"), re.DOTALL)
+    key = re.compile(r"^[a-z-]+: ", re.MULTILINE)
+    assert key.findall(example) == key.findall(done.out)
 
 
 def test_the_permissions_are_valid_json_and_name_what_is_called() -> None:
@@ -167,6 +200,35 @@ def test_every_link_leads_to_a_file_and_a_heading_that_exist(name: str) -> None:
 def test_every_document_is_linked_from_the_readme() -> None:
     linked = {path for path, _ in files_linked_from("README.md")}
     assert {ROOT / name for name in MANUAL} - {ROOT / "README.md"} <= linked
+
+
+def test_every_capture_fits_into_its_terminal() -> None:
+    captures = dict(
+        re.findall(
+            r"<!-- capture: (\S+) -->\n```text\n(.*?)```", read("docs/screens.md"), re.DOTALL
+        )
+    )
+    for columns in (60, 80, 120):
+        lines = captures[f"session-{columns}"].splitlines()
+        assert 0.9 * columns < max(map(len, lines)) <= columns
+    for moment in ("sending", "stalled", "resumed"):
+        narrow, usual, wide = map(len, captures[moment].splitlines())
+        assert narrow <= 60 < usual <= 80 < wide <= 120, moment
+    assert "warning: " not in captures["quiet"]
+
+
+@pytest.mark.parametrize("wing", ["cli", "transfer", "vault", "source"])
+def test_the_tree_of_the_architecture_names_every_room_in_the_order_of_the_layers(
+    wing: str,
+) -> None:
+    contract = read("pyproject.toml").partition(f'name = "inside {wing}"')[2].partition("\n]")[0]
+    layers = [layer.split(" | ") for layer in re.findall(r'^    "(.+)",$', contract, re.MULTILINE)]
+    told = read("ARCHITECTURE.md").partition(f"\n      {wing}/ ")[2].partition("/  ")[0]
+    rooms = re.findall(r"^        (\w+)\.py", told, re.MULTILINE)
+    for layer in layers:
+        assert set(rooms[: len(layer)]) == set(layer)
+        del rooms[: len(layer)]
+    assert rooms == []
 
 
 def test_the_picture_calls_no_other_host() -> None:

@@ -23,10 +23,11 @@ from tests.support.scripts import ROOT
 from tests.support.wire_client import tree_hash
 
 COMMANDS = list(commands())
-# Run as they stand by .ci/run, or by whoever sets up Python on Windows.
+# Run as they stand by .ci/run, by whoever sets up Python on Windows or remakes the captures, or,
+# with the metrics for Prometheus, by a test of its own.
 ELSEWHERE = re.compile(
     r"python3 -m venv|py -m venv|\S*pipx? install|uv tool install \.$|head -c|\.venv/bin/pytest$"
-    r"|python3 bench/run\.py$"
+    r"|python3 bench/run\.py$|\.venv/bin/python docs/screens\.py$|mv glacier\.prom"
 )
 
 
@@ -43,6 +44,15 @@ def each(commands: list[Command]) -> pytest.MarkDecorator:
 def test_a_command_of_a_script_is_read_by_its_parser(command: Command) -> None:
     with suppress(SystemExit):  # of what only prints something
         parse(SCRIPTS[command.script](), command.arguments, command=[command.script])
+
+
+def test_the_flags_of_every_line_for_cron_are_read_by_the_parser() -> None:
+    text = "".join(map(read, [*MANUAL, "docs/cron.sh"]))
+    lines = re.findall(r"^(?:# +)?\d+ \d+ \* \* \* /srv/glacier/cron\.sh (.*)$", text, re.MULTILINE)
+    assert len(lines) >= 3
+    for flags in lines:
+        words = ["--source-path", "f", "--vault", "v", "--resume", *flags.split()]
+        parse(SCRIPTS["GlacierMPUP.py"](), words, command=["GlacierMPUP.py"])
 
 
 @each(of("glacier_mpu.rehearsal"))
@@ -83,10 +93,10 @@ def test_a_line_of_python_computes_the_tree_hash_of_what_came_back(
     assert done.stdout.strip() == tree_hash(source.read_bytes())
 
 
-def by_jq(document: str, record: object, folder: Path) -> str:
-    """Return what the document's command makes of a record in the file that it names."""
-    (command,) = [command for command in of("jq") if command.document == document]
-    (folder / command.words[-1]).write_text(json.dumps(record))
+def by_jq(file: str, record: object, folder: Path) -> str:
+    """Return what the command that reads this file makes of a record in it."""
+    (command,) = [command for command in of("jq") if command.words[-1] == file]
+    (folder / file).write_text(json.dumps(record))
     done = subprocess.run(command.words, cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.rstrip("\n")
 
@@ -99,9 +109,9 @@ def test_jq_finds_the_archive_id_or_what_went_wrong_in_the_result(
     run: Callable[..., End], server: RehearsalServer, make_file: MakeFile, tmp_path: Path
 ) -> None:
     done = run("GlacierMPUP.py", server, make_file(MIB))
-    assert by_jq("docs/json.md", done.record, tmp_path) == done.record["archiveId"]
+    assert by_jq("result.json", done.record, tmp_path) == done.record["archiveId"]
     failed = run("GlacierMPUP.py", server, make_file(MIB), "--start", 7, "--end", 9)
-    assert by_jq("docs/json.md", failed.record, tmp_path).startswith("failed: ")
+    assert by_jq("result.json", failed.record, tmp_path).startswith("failed: ")
 
 
 @needs_jq
@@ -113,7 +123,7 @@ def test_jq_lists_the_archives_of_an_inventory(tmp_path: Path) -> None:
         "Size": 217,
         "SHA256TreeHash": "7d10",
     }
-    line = by_jq("docs/retrieval.md", {"ArchiveList": [archive]}, tmp_path)
+    line = by_jq("inventory.json", {"ArchiveList": [archive]}, tmp_path)
     assert line.split("\t") == ["Hx3", "217", "2014-07-30T15:34:15Z", "7d10", "Photos of 2024"]
 
 

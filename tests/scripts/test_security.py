@@ -43,7 +43,8 @@ def upload(
 ) -> Callable[..., Ended]:
     """Return a run with temporary credentials that shows and writes as much as a run can.
 
-    It is looked through: both streams, the receipts, the ledger, the locks, the stand-in's folder.
+    It is looked through: both streams, the receipts, the status file, the ledger, the locks, the
+    stand-in's folder.
     """
     # The stand-in's keys are permanent, and it refuses sessions' tokens; here they are its own.
     monkeypatch.setattr("glacier_mpu.rehearsal.auth._check_signed_headers", lambda *_: None)
@@ -54,6 +55,7 @@ def upload(
     def upload(*flags: object, server: RehearsalServer | None) -> Ended:
         words = ["--source-path", source, "--vault", VAULT, "--blocksize", 1, "--verbose"]
         words += ["--receipts", tmp_path / "receipts.jsonl", "--retry-minutes", 0.01]
+        words += ["--status-file", tmp_path / "status.json"]
         ended = run("GlacierMPUP.py", *words, *flags, server=server)
         for folder in (tmp_path, own_cache_folder):
             assert_nothing_secret_in_files(folder, largest=4 * MIB)
@@ -136,6 +138,7 @@ def test_files_are_made_with_the_permissions_that_are_told(
     found = {
         "`locks`": [mode(lock), mode(lock.parent)],
         "`--receipts FILE`": [mode(tmp_path / "receipts.jsonl")],
+        "`--status-file FILE`": [mode(tmp_path / "status.json")],
         "`--rehearse DIR`": [mode(tmp_path / "g")],
     }
     told = {

@@ -17,7 +17,6 @@ import pytest
 from glacier_mpu.rehearsal.server import RehearsalServer
 from tests.support.faults import FOREVER, Fault, cut_before_reading
 from tests.support.in_process import (
-    BOTH,
     MIB,
     End,
     MakeFile,
@@ -58,40 +57,40 @@ def carried_out(
     return End(done.returncode, json.loads(done.stdout), done.stderr)
 
 
-@BOTH
 def test_a_run_that_stops_after_its_time_exits_3_and_the_next_one_finishes(
-    make_file: MakeFile, tmp_path: Path, script: str
+    make_file: MakeFile, tmp_path: Path
 ) -> None:
     source = make_file(12 * MIB)
     with glacier(tmp_path / "g") as server:
         window = ("--resume", "--max-bandwidth", "1MB", "--stop-after", "2s")
-        first = carried_out(script, server, source, *window)
+        first = carried_out("GlacierMPUP.py", server, source, *window)
         assert first.code == 3, first.err
         assert (first.record["status"], first.record["error"]) == ("open", None)
         assert "stopping after 0:00:02" in first.err
         assert "stopped after 0:00:02 as asked" in first.err
         assert "error" not in first.err
         assert "--stop-after=2s" in str(first.record["resumeCommand"])
-        last = carried_out(script, server, source, "--resume", "--stop-after", "1h")
+        last = carried_out("GlacierMPUP.py", server, source, "--resume", "--stop-after", "1h")
         assert last.code == 0, last.err
         assert_one_intact_archive(server, source)
 
 
 @needs_zones
-@BOTH
 def test_a_run_that_stops_at_a_time_exits_3_and_the_next_night_finishes(
-    make_file: MakeFile, tmp_path: Path, script: str
+    make_file: MakeFile, tmp_path: Path
 ) -> None:
     source = make_file(12 * MIB)
     with glacier(tmp_path / "g") as server:
         window = ("--resume", "--stop-at", "07:00")
         before = zone_in_which_it_is(6, 59, 54)
-        first = carried_out(script, server, source, "--max-bandwidth=1MB", *window, zone=before)
+        first = carried_out(
+            "GlacierMPU.py", server, source, "--max-bandwidth=1MB", *window, zone=before
+        )
         assert first.code == 3, first.err
         assert (first.record["status"], first.record["error"]) == ("open", None)
         assert "stopped at 07:00 as asked" in first.err
         evening = zone_in_which_it_is(22, 0, 0)
-        last = carried_out(script, server, source, *window, zone=evening)
+        last = carried_out("GlacierMPU.py", server, source, *window, zone=evening)
         assert last.code == 0, last.err
         assert_one_intact_archive(server, source)
 
@@ -124,17 +123,14 @@ def test_a_quiet_run_that_ends_at_its_stop_time_sends_no_mail(
         assert (end.code, end.err) == (3, "")
 
 
-@BOTH
-def test_an_outage_holds_no_script_past_its_stop_time(
-    make_file: MakeFile, tmp_path: Path, script: str
-) -> None:
+def test_an_outage_holds_no_script_past_its_stop_time(make_file: MakeFile, tmp_path: Path) -> None:
     """Its calls would be retried for a quarter of an hour."""
     source = make_file(6 * MIB)
     dead = Fault(PART, cut_before_reading, times=FOREVER, after=2)
     with glacier(tmp_path / "g", dead) as server:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "tests.support.fast_script", script),
+                *(sys.executable, "-m", "tests.support.fast_script", "GlacierMPUP.py"),
                 *("--source-path", str(source), "--vault", VAULT, "--blocksize", "1"),
                 *("--endpoint-url", server.endpoint_url, "--stop-after", "2s", "--resume"),
             ],
@@ -150,7 +146,7 @@ def test_an_outage_holds_no_script_past_its_stop_time(
         assert "stopped after 0:00:02 as asked" in done.stderr
         assert "blocks-missing: " in done.stdout
         assert len(open_uploads(server)) == 1
-        last = carried_out(script, server, source, "--resume")
+        last = carried_out("GlacierMPUP.py", server, source, "--resume")
         assert last.code == 0, last.err
         assert_one_intact_archive(server, source)
 
