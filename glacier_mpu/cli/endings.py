@@ -9,6 +9,7 @@ from glacier_mpu.cli.figures import as_stop_time, blocks_left
 from glacier_mpu.cli.next_command import next_command, paste_hint
 from glacier_mpu.cli.next_step import error_lines, run_again_once
 from glacier_mpu.cli.options import Options
+from glacier_mpu.errors import quoted
 from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.errors import CompletionUnknown
@@ -37,7 +38,7 @@ def _completed(outcome: Outcome, options: Options) -> list[str]:
     lines = ["Done. Keep the archive id: you need it to retrieve or delete the archive."]
     if options.rehearse is not None and outcome.archive is not None:
         file = os.path.join(options.rehearse, "archives", outcome.archive.archive_id)
-        lines.append(f"this was a rehearsal: the archive is the file {file}")
+        lines.append(f"this was a rehearsal: the archive is the file {quoted(file)}")
     return lines
 
 
@@ -119,7 +120,7 @@ def _unknown(outcome: Outcome, options: Options) -> list[str]:
 def _look_for_it(outcome: Outcome, options: Options) -> str:
     if options.rehearse is not None:
         folder = os.path.join(options.rehearse, "archives")
-        return f"before you upload it again, look for it in the rehearsal's folder {folder}"
+        return f"before you upload it again, look for it in the rehearsal's folder {quoted(folder)}"
     inventory = AwsCli.of(options, region=outcome.region).glacier(
         "initiate-job", "--job-parameters", "Type=inventory-retrieval"
     )

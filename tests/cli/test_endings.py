@@ -211,7 +211,7 @@ def test_a_vault_that_is_not_there_is_named_in_the_command_that_makes_it() -> No
 def test_a_rehearsal_names_the_archives_file() -> None:
     made = outcome(Status.COMPLETED, archive=ARCHIVE)
     line = ending(made, "--rehearse", "stand-in")[-1]
-    assert line.endswith(str(Path("stand-in", "archives", "an-archive")))
+    assert line.endswith(f"'{Path('stand-in', 'archives', 'an-archive')}'")
 
 
 def test_a_run_that_ended_at_its_stop_time_says_so_and_is_no_failure() -> None:
@@ -221,5 +221,13 @@ def test_a_run_that_ended_at_its_stop_time_says_so_and_is_no_failure() -> None:
     after = outcome(Status.OPEN, stop_time=StopAfter(5400))
     assert ending(after)[0] == "stopped after 1:30:00 as asked"
     assert ending(after, interrupted=True)[:1] == ["interrupted"]
-    nothing = Outcome(status=Status.FAILED, stop_time=StopAfter(1))
-    assert ending(nothing) == ["stopped after 0:00:01 as asked", "no upload was started"]
+    nothing = Outcome(status=Status.OPEN, stop_time=StopAfter(1))
+    assert ending(nothing)[:2] == ["stopped after 0:00:01 as asked", "to try again, run:"]
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.UNKNOWN])
+def test_the_folder_of_a_rehearsal_ends_no_line_whatever_its_name(status: Status) -> None:
+    made = outcome(status, NONE_SENT if status is Status.UNKNOWN else None, archive=ARCHIVE)
+    text = "\n".join(ending(made, "--rehearse=a\x1b[31m\nb"))
+    assert r"'a\x1b[31m\nb" in text
+    assert "\x1b" not in text
