@@ -146,7 +146,7 @@ def _is_same(path: str, other: str) -> bool:
 
 def _temporary(path: str) -> str:
     """Return the one name beside the file that a killed run may leave behind."""
-    return f"{path}.tmp"
+    return f"{path}.glacier-mpu.tmp"
 
 
 def _create(path: str, data: bytes) -> None:

@@ -168,10 +168,17 @@ def test_a_file_that_a_killed_run_left_is_replaced_and_a_link_is_not_written_thr
 ) -> None:
     precious, path = tmp_path / "precious", tmp_path / "status.json"
     precious.write_text("precious")
-    (tmp_path / "status.json.tmp").symlink_to(precious)
+    (tmp_path / "status.json.glacier-mpu.tmp").symlink_to(precious)
     replace_file(str(path), b"{}\n")
     assert (path.read_text(), precious.read_text()) == ("{}\n", "precious")
     assert sorted(os.listdir(tmp_path)) == ["precious", "status.json"]
+
+
+def test_what_another_program_has_left_beside_it_stays(tmp_path: Path) -> None:
+    path, others = tmp_path / "status.json", tmp_path / "status.json.tmp"
+    others.write_text("precious")
+    replace_file(str(path), b"{}\n")
+    assert others.read_text() == "precious"
 
 
 @needs_posix
@@ -212,7 +219,10 @@ REFUSED: dict[str, tuple[Callable[[Path], str], str]] = {
     "the source": (lambda path: str(path.with_name("source")), "it is the source"),
     "a link to it": (lambda path: str(path.with_name("link")), "it is the source"),
     "a hard link to it": (lambda path: str(path.with_name("hard")), "it is the source"),
-    "the source's name": (lambda path: str(path.with_name("other")), "other.tmp', which is"),
+    "the source's name": (
+        lambda path: str(path.with_name("other")),
+        "other.glacier-mpu.tmp', which is",
+    ),
     "a file that is not there yet": (lambda path: str(path.with_name("new")), "it is the receipts"),
     "a pipe": (pipe, "not a regular file"),
     "a device": (lambda _: os.devnull, "not a regular file"),
@@ -228,7 +238,7 @@ def test_what_cannot_be_a_status_file_is_refused_and_left_as_it_is(
     source.write_text("precious")
     (tmp_path / "link").symlink_to(source)
     (tmp_path / "hard").hardlink_to(source)
-    (tmp_path / "other.tmp").hardlink_to(source)
+    (tmp_path / "other.glacier-mpu.tmp").hardlink_to(source)
     path = make(tmp_path / "x")
     others = {"the source": str(source), "the receipts": receipts}
     before = sorted(os.listdir(tmp_path))

@@ -195,7 +195,7 @@ def test_whoever_reads_the_status_finds_a_whole_object_at_any_moment(
         assert (last["phase"], last["status"], last["exitCode"]) == ("ended", "completed", 0)
         assert (last["bytes"], last["size"], last["blocksDone"]) == (20 * MIB, 20 * MIB, 20)
         assert last["vault"] == VAULT
-        assert not path.with_name("status.json.tmp").exists()
+        assert not path.with_name("status.json.glacier-mpu.tmp").exists()
 
 
 def test_each_step_is_in_the_status_as_it_begins(make_file: MakeFile, tmp_path: Path) -> None:
@@ -241,13 +241,15 @@ def test_after_a_kill_the_last_status_stays_until_the_next_run(
         left = status_in(path)
         assert (left["phase"], left["status"], left["exitCode"]) == ("sending", None, None)
         assert (left["pid"], left["updatedUnix"] >= left["beganUnix"]) == (process.pid, True)
-        path.with_name("status.json.tmp").write_text('{"phase": "sen')  # as a kill may leave it
+        path.with_name("status.json.glacier-mpu.tmp").write_text(
+            '{"phase": "sen'
+        )  # as a kill may leave it
         held_call.let_go.set()
         ended = run("GlacierMPUP.py", *command("", server, source, *flags)[2:], server=server)
         assert ended.code == 0, ended.err
         assert status_in(path)["uploadId"] == left["uploadId"]
         assert status_in(path)["status"] == "completed"
-        assert not path.with_name("status.json.tmp").exists()
+        assert not path.with_name("status.json.glacier-mpu.tmp").exists()
 
 
 def test_a_folder_that_is_lost_meanwhile_is_warned_of_once_and_ends_nothing(
