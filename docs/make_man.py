@@ -34,8 +34,8 @@ EXIT_STATUS = {
     "2": "Bad input; nothing was sent.",
     "3": "The upload is open and can be resumed.",
     "4": "It is not known whether an archive was stored. Look before you upload again.",
-    "129, 130, 143": "Interrupted by a signal (SIGHUP, SIGINT, SIGTERM); an upload that was begun "
-    "stays open.",
+    "129, 130, 143, 149": "Interrupted (SIGHUP, SIGINT, SIGTERM, Ctrl-Break); an upload that was "
+    "begun stays open.",
 }
 
 

@@ -33,4 +33,5 @@ def test_every_flag_and_every_exit_code_is_told(page: str) -> None:
     flags = SCRIPTS[PAGES[page]]()._option_string_actions
     assert set(flags) - set(entries) == {"-h", "--help"}
     codes = ", ".join(entries[len(flags) - 2 :]).split(", ")
-    assert list(map(int, codes)) == [*map(int, ExitCode), 128 + 1, 128 + 2, 128 + 15]
+    signals = [128 + 1, 128 + 2, 128 + 15, 128 + 21]
+    assert list(map(int, codes)) == [*map(int, ExitCode), *signals]
