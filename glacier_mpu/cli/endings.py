@@ -92,8 +92,10 @@ def _failed(outcome: Outcome, options: Options) -> list[str]:
     """Say whether there may be an upload, and when the same command helps, if ever."""
     once = run_again_once(outcome.error)
     if outcome.may_have_begun:
+        command = next_command(outcome, options)
         when = f"once {once}, " if once else ""
-        return [f"an upload may have been started; {when}--resume finds it, or starts one"]
+        what = f"an upload may have been started; {when}to resume it or start one, {_run(command)}"
+        return [what, command]
     if outcome.error is None:  # it was interrupted
         return ["no upload was started"]
     return [f"no upload was started; run this again once {once}"] if once else []

@@ -25,12 +25,12 @@ def as_size(size: int) -> str:
 
 
 def as_limit(rate: int | None) -> str:
-    """Write a limit in decimal units, as it is given: `1.0 MB/s`; None is `no limit`."""
+    """Write a limit in decimal units, as it is given: `1.25 MB/s`; None is `no limit`."""
     if rate is None:
         return "no limit"
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if rate >= size:
-            return f"{rate / size:.1f} {unit}/s"
+            return f"{rate / size:.4g} {unit}/s"
     return f"{rate} B/s"
 
 

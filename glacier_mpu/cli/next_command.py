@@ -9,7 +9,13 @@ from glacier_mpu.cli.quoting import pasteable
 from glacier_mpu.transfer.request import Outcome, Status
 
 
-def next_command(outcome: Outcome, options: Options) -> str:
+class Command(str):
+    """A line that is to be pasted into a shell, and so stands alone."""
+
+    __slots__ = ()
+
+
+def next_command(outcome: Outcome, options: Options) -> Command:
     """Return the command that resumes the upload, to be pasted as it is, in any folder.
 
     It asks for the whole file where every block of the asked range is known to be stored. Where no
@@ -26,7 +32,7 @@ def next_command(outcome: Outcome, options: Options) -> str:
         words.append(f"--upload-id={outcome.upload_id}")
     elif outcome.may_have_begun and not options.resume:
         words.append("--resume")
-    return pasteable(words)
+    return Command(pasteable(words))
 
 
 def paste_hint(command: str) -> str:

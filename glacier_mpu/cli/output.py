@@ -11,7 +11,7 @@ from glacier_mpu.cli.aws_cli import AwsCli
 from glacier_mpu.cli.console import Console
 from glacier_mpu.cli.endings import ending_lines
 from glacier_mpu.cli.lines import ERROR, WARNING, Lines
-from glacier_mpu.cli.next_command import next_command
+from glacier_mpu.cli.next_command import Command
 from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
 from glacier_mpu.cli.report import as_record, exit_code
@@ -32,9 +32,11 @@ class Output:
         self.verbose = False
         self._stdout = Console(sys.stdout)
         self._json_wanted = json_wanted
+        self._has_result = False
 
     def result(self, record: Mapping[str, object], lines: Sequence[str]) -> None:
         """Put the result on stdout, as one JSON object or as lines."""
+        self._has_result = True
         for line in [json.dumps(record)] if self._json_wanted else lines:
             if not self._stdout.take(line + "\n"):
                 self.warning(f"this could not be written to stdout: {line}")
@@ -46,7 +48,8 @@ class Output:
         """
         description = options.description if options else ""
         outcome = Outcome(status=Status.FAILED, error=error, description=description)
-        self.result(as_record(outcome, options, seconds=0), [])
+        if not self._has_result:  # a fault of the program may come after it
+            self.result(as_record(outcome, options, seconds=0), [])
         self._trace(error)
         self.say(f"{ERROR}{'; '.join(error_lines(error, AwsCli.of(options)))}")
         return exit_code(outcome)
@@ -59,7 +62,7 @@ class Output:
         lines = ending_lines(outcome, options, interrupted=interrupted)
         lines.insert(int(interrupted or outcome.stop_time is not None), summary)
         for line in filter(None, lines):
-            if line == next_command(outcome, options):
+            if isinstance(line, Command):
                 self.stderr.line(line)
             else:
                 self.say(line)

@@ -42,7 +42,7 @@ def done_of_all(snapshot: Snapshot) -> tuple[int, int]:
 
 
 def percent(snapshot: Snapshot) -> int:
-    """Return the same in whole percent, 100 only at the end."""
+    """Return the same in whole percent, rounded down."""
     done, size = done_of_all(snapshot)
     return 100 * done // size if size else 0
 

@@ -78,7 +78,8 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
     `options` is None where the command line made no sense.
     """
     archive, plan, error = outcome.archive, outcome.plan, outcome.error
-    can_resume = outcome.status in (Status.OPEN, Status.STORED)
+    is_open = outcome.status in (Status.OPEN, Status.STORED)
+    can_resume = is_open or outcome.may_have_begun
     return {
         "status": outcome.status.value,
         "vault": options.vault if options else None,

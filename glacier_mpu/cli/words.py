@@ -116,8 +116,8 @@ def _(event: OtherUpload) -> str:
     text = (
         f"warning: an open upload with the description {quoted(upload.description)}, begun "
         f"{as_minute(upload.created)}, seems to be of this file, and holds {event.stored:,} of "
-        f"{counted(event.count)}; to resume it, give --upload-id={upload.upload_id} instead of "
-        "--resume"
+        f"{counted(event.count)}; to resume that one, stop this run and give "
+        f"--upload-id={upload.upload_id} instead of --resume"
     )
     return text + (f" ({event.more} more like it)" if event.more else "")
 

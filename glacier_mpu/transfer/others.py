@@ -15,7 +15,7 @@ from glacier_mpu.transfer.events import OtherUpload
 from glacier_mpu.transfer.request import Request
 from glacier_mpu.vault.answers import Listing, OpenUpload
 from glacier_mpu.vault.calls import Vault
-from glacier_mpu.vault.errors import UploadNotFound
+from glacier_mpu.vault.errors import UploadNotFound, VaultError
 
 # For each of these its blocks are listed, which AWS bills, and at most one block is read.
 MOST_LOOKED_AT = 10
@@ -31,7 +31,8 @@ def tell_of_others(
 ) -> None:
     """Tell of those of the uploads, the newest of them, that hold blocks of the request's file.
 
-    Raises the errors of the vault and of the source, and Stopped.
+    Nothing depends on it, so an upload whose blocks the vault does not list ends the search and not
+    the run. Raises the errors of the source, and Stopped.
     """
     found = list(_of_this_file(uploads, request, vault, sample))
     told = found[:MOST_TOLD]
@@ -54,6 +55,8 @@ def _of_this_file(
             listing = vault.list_parts(upload.upload_id)
         except UploadNotFound:
             continue  # it was completed or aborted a moment ago, and is nobody's to resume
+        except VaultError:
+            return  # each of the others might be retried in vain for as long as this one
         if _fits(listing, plan):
             candidate = sample.compare(listing, plan, enough=1, most=1)
             if candidate.matching:

@@ -93,19 +93,19 @@ def test_an_interrupted_run_says_whether_an_upload_may_have_been_started() -> No
     none = Outcome(status=Status.FAILED)
     assert ending(none, interrupted=True) == ["interrupted", "no upload was started"]
     maybe = Outcome(status=Status.FAILED, may_have_begun=True)
-    assert ending(maybe, interrupted=True)[1:] == [
-        "an upload may have been started; --resume finds it, or starts one"
-    ]
+    _, what, command = ending(maybe, interrupted=True)
+    assert what == "an upload may have been started; to resume it or start one, run:"
+    assert command.endswith(" --resume")
 
 
 def test_a_failure_after_which_there_may_be_an_upload_does_not_deny_it() -> None:
     lost = Outcome(status=Status.FAILED, error=ConnectionLost("no route"), may_have_begun=True)
     maybe = "an upload may have been started; "
-    assert (
-        ending(lost)[-1] == f"{maybe}once the connection is back, --resume finds it, or starts one"
-    )
+    find = "to resume it or start one, run:"
+    assert ending(lost)[-2] == f"{maybe}once the connection is back, {find}"
+    assert ending(lost)[-1].endswith(" --resume")
     denied = Outcome(status=Status.FAILED, error=AccessDenied("403"), may_have_begun=True)
-    assert ending(denied)[-1] == f"{maybe}--resume finds it, or starts one"
+    assert ending(denied)[-2] == f"{maybe}{find}"
 
 
 def test_a_run_with_resume_says_that_there_may_be_an_upload_only_where_there_may_be() -> None:

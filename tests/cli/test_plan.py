@@ -54,7 +54,7 @@ def test_sizes_are_exact_and_for_people_too() -> None:
 
 def test_at_a_limit_it_says_how_long_the_whole_and_a_block_take() -> None:
     told = lines(GIB_100, "--max-bandwidth=1MB", "--threads=2")
-    assert told["time"] == "29.8 hours at 1.0 MB/s; 4.5 minutes a block, 2 at once"
+    assert told["time"] == "29.8 hours at 1 MB/s; 4.5 minutes a block, 2 at once"
     assert record(GIB_100, "--max-bandwidth=1MB", "--threads=2")["estimates"] == [
         {"lineMbit": None, "seconds": 107374.2, "secondsPerBlock": 268.4}
     ]
@@ -95,7 +95,7 @@ def test_a_time_beyond_all_calendars_names_no_day() -> None:
 def test_a_block_of_over_five_minutes_is_warned_of_with_the_size_that_suits() -> None:
     slow = options("--max-bandwidth=08:00,1MB 19:00,off")
     assert plan_warnings(slow, GIB_100) == [
-        "at 1.0 MB/s a block takes 6.7 minutes, 3 at once, and one that fails is sent again from "
+        "at 1 MB/s a block takes 6.7 minutes, 3 at once, and one that fails is sent again from "
         "its first byte; with --blocksize 64 it takes 3.4 minutes"
     ]
     assert suggested_block_size(slow, GIB_100) == 64 * MIB

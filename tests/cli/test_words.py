@@ -102,11 +102,11 @@ FACTS: list[tuple[Event, list[str]]] = [
     (Settled(1, 5 * MIB), ["auto: settled on 1 block at once, 5.0 MiB/s"]),
     (Settled(4, 5 * MIB), ["auto: settled on 4 blocks at once"]),
     (SlowedDown(met=6, slots=3), ["auto: too many blocks at once (6); going on with 3"]),
-    (BandwidthChanged(Entry(480, 10**6), at_start=False), ["bandwidth: 1.0 MB/s from 08:00"]),
+    (BandwidthChanged(Entry(480, 10**6), at_start=False), ["bandwidth: 1 MB/s from 08:00"]),
     (BandwidthChanged(Entry(1140, None), at_start=False), ["bandwidth: no limit from 19:00"]),
     (
         BandwidthChanged(Entry(6 * 1440 + 5, 512_000), at_start=True),
-        ["bandwidth: 512.0 kB/s since Sun 00:05"],
+        ["bandwidth: 512 kB/s since Sun 00:05"],
     ),
     (
         WindingDown(StopAt(datetime(2026, 11, 24, 7)), 3),

@@ -137,6 +137,22 @@ def test_one_that_is_gone_when_it_is_looked_at_is_passed_over(
         assert told(resumed(server, source, block_size=MIB)) == []
 
 
+def test_a_list_that_is_refused_ends_the_search_and_not_the_run(
+    tmp_path: Path, make_file: MakeFile
+) -> None:
+    source = make_file(2 * MIB)
+    refused = Fault("ListParts", refuse(403, "AccessDeniedException", "not this one"), after=2)
+    handler = faulty(refused)
+    with RehearsalServer(tmp_path / "glacier", handler=handler) as server:
+        server.store.create_vault(VAULT)
+        for spelling in ("spelling", "another"):
+            partly(server, source, spelling, last=0)  # which lists its blocks at its end
+        lists = handler.calls.count("ListParts")
+        assert told(resumed(server, source, block_size=MIB)) == []
+        assert refused.met == 3
+        assert lists == 2
+
+
 def test_one_that_is_resumed_by_its_id_is_not_told_of(
     server: RehearsalServer, make_file: MakeFile
 ) -> None:
