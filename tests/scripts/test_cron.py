@@ -49,11 +49,15 @@ class Machine:
             "STATE": str(self.state),
         }
 
-    def night(self, server: RehearsalServer | None = None) -> subprocess.CompletedProcess[str]:
-        flags = ["--blocksize", "1"]
-        flags += ["--endpoint-url", server.endpoint_url] if server else []
+    def night(
+        self, server: RehearsalServer | None = None, *flags: str
+    ) -> subprocess.CompletedProcess[str]:
+        there = ["--endpoint-url", server.endpoint_url] if server else []
+        return self.run(ROOT / "docs" / "cron.sh", "--blocksize", "1", *there, *flags)
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ROOT / "docs" / "cron.sh", *flags],
+            words,
             env=self.environment,
             cwd="/",
             capture_output=True,
@@ -83,16 +87,43 @@ def test_a_night_that_ends_in_trouble_is_followed_by_one_that_finishes_and_then_
         assert "source.bin.done" not in machine.files
 
         second = machine.night(server)
+        receipt = machine.state / "source.bin.receipt"
         assert (second.returncode, second.stderr) == (0, "")
+        assert f"is stored. Keep a copy of {receipt} elsewhere" in second.stdout
         assert_one_intact_archive(server, Path(machine.environment["SOURCE"]))
         assert handler_of(server).calls.count("InitiateMultipartUpload") == 1
-        assert len((machine.state / "receipts.jsonl").read_text().splitlines()) == 1
+        assert len(receipt.read_text().splitlines()) == 1
         assert "archive-id: " in (machine.state / "source.bin.log").read_text()
 
         calls = len(handler_of(server).calls)
         third = machine.night(server)
         assert (third.returncode, third.stdout, third.stderr) == (0, "", "")
         assert len(handler_of(server).calls) == calls
+
+
+def test_a_command_from_the_mail_that_finishes_the_upload_ends_the_nights_too(
+    machine: Machine, tmp_path: Path
+) -> None:
+    trouble = Fault("UploadMultipartPart", NOT_ALLOWED)
+    with glacier(tmp_path / "vaults", trouble) as server:
+        command = machine.night(server).stderr.splitlines()[-1]
+        assert machine.run("sh", "-c", command).returncode == 0
+        calls = len(handler_of(server).calls)
+        assert machine.night(server).returncode == 0
+        assert len(handler_of(server).calls) == calls
+        assert_one_intact_archive(server, Path(machine.environment["SOURCE"]))
+
+
+@pytest.mark.parametrize("spelling", [["--rehearse", "it"], ["--rehearse=it"]], ids=" ".join)
+def test_a_rehearsal_of_the_nights_leaves_the_real_ones_to_be_done(
+    machine: Machine, tmp_path: Path, spelling: list[str]
+) -> None:
+    flags = [flag.replace("it", str(tmp_path / "rehearsal")) for flag in spelling]
+    assert machine.night(None, *flags).returncode == 0
+    assert all(name.startswith("rehearsal-source.bin.") for name in machine.files)
+    with glacier(tmp_path / "vaults") as server:
+        assert machine.night(server).returncode == 0
+        assert_one_intact_archive(server, Path(machine.environment["SOURCE"]))
 
 
 def test_a_second_run_leaves_one_that_is_still_busy_alone(machine: Machine, tmp_path: Path) -> None:

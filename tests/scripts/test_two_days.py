@@ -182,9 +182,11 @@ def test_an_administrator_installs_and_lets_cron_work_by_night_and_gets_mail_of_
 
         handler_of(server).faults = []
         monitor = state / "status.json"
-        assert night(there, f"--status-file {monitor}") == (0, "")
+        code, mail = night(there, f"--status-file {monitor}")
+        assert (code, mail.count("\n")) == (0, 1)
+        assert f"{source} is stored. Keep a copy of {state / 'big.tar.receipt'} elsewhere" in mail
         assert json.loads(monitor.read_text())["exitCode"] == 0
-        receipt = receipt_of(state / "receipts.jsonl", server)
+        receipt = receipt_of(state / "big.tar.receipt", server)
         assert receipt["sourcePath"] == str(source)
         assert_one_intact_archive(server, source)
 
