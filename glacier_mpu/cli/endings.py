@@ -6,7 +6,7 @@ import os
 
 from glacier_mpu.cli.aws_cli import AwsCli
 from glacier_mpu.cli.figures import as_stop_time, blocks_left
-from glacier_mpu.cli.next_command import next_command, paste_hint
+from glacier_mpu.cli.next_command import Command, next_command, paste_hint
 from glacier_mpu.cli.next_step import error_lines, run_again_once
 from glacier_mpu.cli.options import Options
 from glacier_mpu.errors import quoted
@@ -45,18 +45,24 @@ def _completed(outcome: Outcome, options: Options) -> list[str]:
 def _stored(outcome: Outcome, options: Options) -> list[str]:
     command = next_command(outcome, options)
     if not outcome.missing:
-        what = f"every block is stored; to finish, {_run(command)}"
-        return [_stays_open(outcome), what, command]
+        return _to_finish(outcome, command)
     stored = [f"every block that was asked for is stored; {left}" for left in _left(outcome)]
     return [*stored, _stays_open(outcome), f"to resume, {_run(command)}", command]
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
     command = next_command(outcome, options)
+    if outcome.plan and not outcome.unproven:
+        return _to_finish(outcome, command)
     if outcome.upload_id:
         return [*_left(outcome), _stays_open(outcome), f"to resume, {_run(command)}", command]
     maybe = "an upload may have been started; " if outcome.may_have_begun else ""
     return [f"{maybe}to try again, {_run(command)}", command]
+
+
+def _to_finish(outcome: Outcome, command: Command) -> list[str]:
+    what = f"every block is stored; to finish, {_run(command)}"
+    return [_stays_open(outcome), what, command]
 
 
 def _run(command: str) -> str:

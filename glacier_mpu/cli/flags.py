@@ -52,7 +52,15 @@ class Parser(argparse.ArgumentParser):
             flag, _, value = word.partition("=")
             if flag.startswith("--") and value == "--":
                 self.error(f"{flag}: the value cannot be --")
+            if flag.startswith("--") and flag not in self._option_string_actions:
+                self.error(f"there is no flag {flag}{self._nearest_to(flag)}")
         return vars(self.parse_args(words))
+
+    def _nearest_to(self, flag: str) -> str:
+        import difflib  # --help need not wait for it
+
+        nearest = difflib.get_close_matches(flag, self._option_string_actions, n=1)
+        return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 def shared_parser(*, prog: str, description: str) -> Parser:

@@ -94,7 +94,7 @@ def greeting(
         f"endpoint: {server.endpoint_url}",
         f"account:  {ACCOUNT_ID}",
         f"region:   {REGION}",
-        f"vaults:   {server.folder}",
+        f"folder:   {server.folder}",
         f"faults:   {len(faults) or 'none'}",
     ]
     notes = [

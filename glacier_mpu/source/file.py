@@ -41,7 +41,8 @@ def inspect(path: str) -> FileSource:
     except (OSError, ValueError) as error:
         if path == "-":
             raise SourceIsStream("standard input cannot be uploaded, only a file") from error
-        raise BadInput(f"cannot upload {quoted(path)}: {reason(error)}") from error
+        tried = quoted(os.path.abspath(path) if path else "")  # in whatever folder this runs
+        raise BadInput(f"cannot upload {tried}: {reason(error)}") from error
     _refuse_other_kinds(path, status.st_mode)
     try:
         with open(path, "rb", buffering=0) as file:

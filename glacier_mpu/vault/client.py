@@ -98,7 +98,8 @@ def connect(address: Address, *, connections: int, waits: Waits) -> Clients:
     except aws.NoRegionError as error:
         raise RegionMissing("no AWS region is set") from error
     except (aws.BotoCoreError, OSError, ValueError) as error:
-        raise AddressInvalid(f"the connection cannot be set up: {error}") from error
+        reason = str(error).rstrip(".")
+        raise AddressInvalid(f"the connection cannot be set up: {reason}") from error
     client, patient_client = clients
     if proxied:
         check_proxy(client.meta.endpoint_url)

@@ -30,11 +30,21 @@ def unknown_region(region: str, known: Collection[str]) -> UnknownRegion | None:
     """
     if region in known or not known:
         return None
-    nearest = next(iter(difflib.get_close_matches(region.lower(), sorted(known), n=1)), "")
+    nearest = _nearest(region.lower(), known)
     name = _NAME.fullmatch(region)
     if name is None or ("-" in name["area"] and name["area"] not in _areas(known)):
         raise RegionMistyped(f"there is no region {region!r}", nearest=nearest)
     return UnknownRegion(region, nearest)
+
+
+def _nearest(region: str, known: Collection[str]) -> str:
+    """Return the known region that is most like this one, or an empty string.
+
+    One with the same letters comes first: two of them may only have changed places.
+    """
+    close = difflib.get_close_matches(region, sorted(known))
+    close.sort(key=lambda name: sorted(name) != sorted(region))
+    return close[0] if close else ""
 
 
 def _areas(known: Collection[str]) -> set[str]:

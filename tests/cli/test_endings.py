@@ -79,8 +79,17 @@ def test_where_no_upload_is_known_none_expires() -> None:
     assert lines[-1].endswith("--resume")
 
 
+@pytest.mark.parametrize("status", [Status.OPEN, Status.STORED])
+def test_where_every_block_is_stored_the_command_is_to_finish(status: Status) -> None:
+    lines = ending(outcome(status, ServiceDown("503"), unproven=()))
+    assert lines[-2] == "every block is stored; to finish, run:"
+    left = ending(outcome(Status.OPEN, ServiceDown("503"), unproven=(3,)))
+    assert left[-2] == "to resume, run:"
+
+
 def test_the_command_comes_after_the_error_its_next_step_and_the_failed_blocks() -> None:
-    made = outcome(Status.OPEN, SourceUnreadable("EIO"), failed=(2, 4), missing=(2, 4))
+    left = {"failed": (2, 4), "missing": (2, 4), "unproven": (2, 4)}
+    made = outcome(Status.OPEN, SourceUnreadable("EIO"), **left)
     lines = ending(made, interrupted=True)
     assert lines[:2] == ["interrupted", "error: EIO"]
     assert "disk" in lines[2]

@@ -27,6 +27,9 @@ def options(*arguments: str, script: str = PARALLEL) -> Options:
 
 
 BAD: list[tuple[list[str], list[str]]] = [
+    (["--resum"], ["there is no flag --resum; did you mean --resume?"]),
+    (["--stop-aat=07:00"], ["there is no flag --stop-aat; did you mean --stop-at?"]),
+    (["--xyzzy"], ["there is no flag --xyzzy"]),
     (["--vault", "my vault"], ["--vault", "' '"]),
     (["--vault", "photos/2024"], ["--vault", "'/'"]),
     (["--vault", "ph\u00f6tos"], ["--vault", "'\u00f6'"]),

@@ -10,7 +10,7 @@ from glacier_mpu.errors import AddressInvalid, RegionMistyped
 from glacier_mpu.vault.regions import UnknownRegion, unknown_region
 from tests.support.clients import SOMEBODY, clients_of
 
-KNOWN = ["eu-west-1", "eu-central-1", "us-east-1", "us-gov-west-1", "ap-northeast-1"]
+KNOWN = ["eu-west-1", "eu-central-1", "us-east-1", "us-west-1", "us-gov-west-1", "ap-northeast-1"]
 
 
 @pytest.mark.parametrize("region", KNOWN)
@@ -31,6 +31,7 @@ def test_a_known_region_is_nothing_to_tell_of(region: str) -> None:
         ("eu-centrl-1", "eu-central-1"),
         ("us-gvo-west-1", "us-gov-west-1"),
         ("ap-northest-1", "ap-northeast-1"),
+        ("us-esat-1", "us-east-1"),
         ("ireland", ""),
     ],
 )
