@@ -207,6 +207,8 @@ def test_the_documented_line_makes_metrics_for_prometheus_of_it(tmp_path: Path) 
         f"glacier_mpu_blocks_failed{of} 1",
         f"glacier_mpu_retries{of} 7",
         f"glacier_mpu_updated{of} 1767355200",
+        f"glacier_mpu_failed{of} 0",
     ]
     assert f"glacier_mpu_exit_code{of} 0" in metrics(last)
     assert not any("seconds_left" in line for line in metrics(last))
+    assert f"glacier_mpu_failed{of} 1" in metrics(dict(last) | {"error": {"code": "NoVault"}})

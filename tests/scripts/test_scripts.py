@@ -369,7 +369,7 @@ def test_a_dry_run_at_a_low_rate_warns_of_slow_blocks_and_exits_0(make_file: Mak
     words = ["--source-path", make_file(5 * MIB), "--vault", VAULT, "--blocksize", 4, "--dry-run"]
     ended = run("GlacierMPUP.py", *words, "--max-bandwidth", "08:00,12kB 19:00,off")
     assert ended.code == 0
-    assert "warning: at 12.0 kB/s a block takes 11.7 minutes, 2 at once" in ended.err
+    assert "warning: at 12 kB/s a block takes 11.7 minutes, 2 at once" in ended.err
     assert "--blocksize 1 " in ended.err
 
 
