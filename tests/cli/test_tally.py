@@ -101,6 +101,12 @@ def test_blocks_outside_the_asked_range_do_not_count(run: Counted) -> None:
     assert run.blocks == (5, 10)
 
 
+def test_a_block_that_is_stored_already_and_sent_again_counts_once(run: Counted) -> None:
+    run.hear(opened(4, stored=[0]), begins(to_send=4))
+    run.sends(0, seconds=5)
+    assert (run.blocks, run.mib) == ((1, 4), (1, 4))
+
+
 def test_a_short_last_block_counts_with_its_own_size(run: Counted) -> None:
     plan = Plan(2 * MIB + 9, MIB)
     run.hear(UploadOpened("an-id", plan, plan.numbers, [2]))
