@@ -175,6 +175,20 @@ def test_a_reader_always_finds_a_whole_object(tmp_path: Path) -> None:
     assert found <= {long, short}
 
 
+def test_a_disk_that_takes_only_half_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    path.write_bytes(b"{}\n")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(str(path), b'{"number": 1}\n')
+    monkeypatch.undo()
+    assert path.read_bytes() == b"{}\n"
+    assert os.listdir(tmp_path) == ["status.json"]
+
+
 def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     path.mkdir()
