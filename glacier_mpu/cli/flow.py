@@ -42,7 +42,7 @@ class Flow:
         """Note how many have passed, for the rate. To be called now and then."""
         if now - self._samples[-1][0] >= _SECONDS_BETWEEN_SAMPLES:
             self._samples.append((now, self.passed))
-        while now - self._samples[0][0] > RATE_WINDOW_SECONDS and len(self._samples) > 1:
+        while now - self._samples[0][0] > RATE_WINDOW_SECONDS:
             self._samples.popleft()
 
     def rate(self, now: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -233,3 +234,14 @@ def test_there_is_no_heartbeat_beside_what_is_told_of_an_outage_every_minute(log
 def test_a_log_says_that_an_upload_is_still_being_opened(log: Run) -> None:
     log.passes(61)
     assert log.lines == ["2026-01-02 12:01:00 opening the upload: 0:01:00 so far"]
+
+
+def test_retries_for_one_reason_are_told_once_a_minute_those_of_an_outage_not_at_all(
+    log: Run,
+) -> None:
+    log.hear(replace(RETRY, shared=True))
+    assert log.lines == []
+    for _ in range(120):
+        log.hear(RETRY)
+        log.clock.passes(1)
+    assert len(log.lines) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 
 import pytest
 
@@ -15,13 +15,16 @@ from glacier_mpu.transfer.events import (
     Event,
     KnownBlocks,
     LedgerUnusable,
+    OtherUpload,
 )
+from glacier_mpu.vault.answers import OpenUpload
 from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
 from tests.support.displays import NOTE, UNREADABLE, Run, differs, failed, opened, starts
 
+OTHER = OpenUpload("other-id", "mine", MIB, datetime(2026, 1, 2, 3, tzinfo=timezone.utc))
 RETRY = Retry("send_block", TransientError("HTTP 503: busy"), 12.4, 7)
 
 
@@ -48,6 +51,7 @@ def test_a_clean_run_says_nothing(quiet: Run) -> None:
     [
         (Connected("http://glacier.example"), "unencrypted"),
         (UnknownRegion("eu-west-9", "eu-west-1"), "eu-west-9"),
+        (OtherUpload(OTHER, stored=2, count=5), "--upload-id=other-id"),
         (failed(1), "block 1 failed: EIO"),
         (AbortFailed(UNREADABLE), "could not be aborted"),
         (LedgerUnusable("/srv/l", "No space left"), "/srv/l"),

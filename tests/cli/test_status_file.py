@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,26 @@ def test_the_last_object_is_tried_again_while_a_reader_is_in_the_way(
     assert disk.numbers == [0, 1]
 
 
+class _PutBefore(dict[str, int]):
+    """A record that, while it is made a line, has the one before it put and written."""
+
+    def __init__(self, number: int, before: Callable[[], None]) -> None:
+        super().__init__(number=number)
+        self._before = before
+
+    def items(self) -> Any:
+        self._before()
+        return super().items()
+
+
+def test_the_thread_takes_no_object_before_the_last_for_the_last(
+    disk: Disk, file: StatusFile
+) -> None:
+    last = _PutBefore(2, lambda: put(file, 1, disk))
+    assert file.end(last, seconds=30) == ""
+    assert disk.numbers == [0, 1, 2]
+
+
 def test_a_last_object_that_could_not_be_written_is_told(disk: Disk, file: StatusFile) -> None:
     disk.failures = [FULL] * 9
     assert file.end({"number": 1}, seconds=30) == "No space left on device"
@@ -154,6 +175,20 @@ def test_a_reader_always_finds_a_whole_object(tmp_path: Path) -> None:
     assert found <= {long, short}
 
 
+def test_a_disk_that_takes_only_half_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    path.write_bytes(b"{}\n")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(str(path), b'{"number": 1}\n')
+    monkeypatch.undo()
+    assert path.read_bytes() == b"{}\n"
+    assert os.listdir(tmp_path) == ["status.json"]
+
+
 def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     path.mkdir()
@@ -172,6 +207,19 @@ def test_a_file_that_a_killed_run_left_is_replaced_and_a_link_is_not_written_thr
     replace_file(str(path), b"{}\n")
     assert (path.read_text(), precious.read_text()) == ("{}\n", "precious")
     assert sorted(os.listdir(tmp_path)) == ["precious", "status.json"]
+
+
+@needs_posix
+def test_a_link_that_is_laid_in_between_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious, path = tmp_path / "precious", tmp_path / "status.json"
+    precious.write_text("precious")
+    (tmp_path / "status.json.glacier-mpu.tmp").symlink_to(precious)
+    monkeypatch.setattr(os, "unlink", lambda _: None)  # it is there again at once
+    with pytest.raises(FileExistsError):
+        replace_file(str(path), b"{}\n")
+    assert precious.read_text() == "precious"
 
 
 def test_what_another_program_has_left_beside_it_stays(tmp_path: Path) -> None:

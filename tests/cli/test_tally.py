@@ -101,6 +101,12 @@ def test_blocks_outside_the_asked_range_do_not_count(run: Counted) -> None:
     assert run.blocks == (5, 10)
 
 
+def test_a_block_that_is_stored_already_and_sent_again_counts_once(run: Counted) -> None:
+    run.hear(opened(4, stored=[0]), begins(to_send=4))
+    run.sends(0, seconds=5)
+    assert (run.blocks, run.mib) == ((1, 4), (1, 4))
+
+
 def test_a_short_last_block_counts_with_its_own_size(run: Counted) -> None:
     plan = Plan(2 * MIB + 9, MIB)
     run.hear(UploadOpened("an-id", plan, plan.numbers, [2]))
@@ -205,6 +211,13 @@ def test_the_rate_counts_from_the_first_byte_and_not_while_the_first_block_is_re
     run.passes(50, hashing=MIB)
     run.passes(5, moving=MIB)
     assert run.now.rate == pytest.approx(MIB, rel=0.3)
+
+
+def test_what_only_fills_the_buffers_in_the_first_moment_is_no_rate(run: Counted) -> None:
+    run.hear(*starts(to_send=100))
+    run.display.moved(MIB)
+    run.clock.passes(0.5)
+    assert (run.now.rate, run.now.seconds_left) == (0, None)
 
 
 def test_a_retried_block_takes_no_rate_back(run: Counted) -> None:
@@ -320,6 +333,32 @@ def test_in_an_outage_the_bytes_of_vain_tries_are_no_rate_and_end_no_stall(run: 
     run.passes(1, moving=2 * MIB)
     run.passes(1, moving=-2 * MIB)
     assert (run.now.rate, run.now.seconds_left, run.now.stalled_seconds) == (0, None, 7)
+
+
+def test_an_outage_that_is_told_again_lasts_since_it_began(run: Counted) -> None:
+    run.hear(*starts(to_send=100), OUTAGE)
+    run.passes(60, moving=MIB)
+    run.hear(OUTAGE)
+    assert run.now.stalled_seconds == 60
+
+
+def test_an_outage_that_the_run_has_given_up_does_not_last_into_the_next_pass(
+    run: Counted,
+) -> None:
+    run.hear(*starts(to_send=100), OUTAGE)
+    run.passes(60)
+    run.hear(TryingAgain([0]), begins(to_send=1))
+    assert run.now.stalled_seconds == 0
+
+
+def test_after_an_outage_of_the_file_the_rate_is_that_of_a_disk_that_is_back(run: Counted) -> None:
+    run.hear(*starts(to_compare=1000))
+    run.passes(5, comparing=MIB)
+    run.hear(Outage(UNREADABLE, NOON))
+    run.passes(50)
+    run.hear(OutageOver(UNREADABLE, 50))
+    run.passes(5, comparing=MIB)
+    assert run.now.rate == pytest.approx(MIB, rel=0.25)
 
 
 def test_after_an_outage_the_rate_is_that_of_the_line_that_is_back(run: Counted) -> None:

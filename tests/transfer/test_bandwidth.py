@@ -62,6 +62,12 @@ def test_the_time_for_some_bytes_is_that_of_counting_them_minute_by_minute(
     assert took == pytest.approx(seconds + left / now)
 
 
+def test_the_time_for_some_bytes_counts_from_the_second_at_which_they_begin() -> None:
+    table = bandwidth("08:00,1kB 20:00,2kB")
+    begin = MONDAY.replace(hour=7, minute=59, second=50)
+    assert table.seconds_for(30_000, begin=begin) == pytest.approx(20)
+
+
 class Clock:
     """Both clocks of a machine: the monotonic one, and the one on the wall."""
 
@@ -98,6 +104,16 @@ def test_over_ten_seconds_the_rate_is_kept_to_three_percent(rate: int) -> None:
     while clock.now - began < 10:
         gone += throttle.allow(16_384)
     assert gone == pytest.approx(10 * rate, rel=0.03)
+
+
+def test_a_wait_that_ends_early_lets_nothing_through_early() -> None:
+    clock = Clock()
+    table = Timetable.always(1)
+    throttle = Throttle(table, wait=lambda s: clock.wait(s / 3), clock=clock, now=clock.wall)
+    began = clock.now
+    for _ in range(10):
+        assert throttle.allow(16_384) == 1
+    assert clock.now - began == pytest.approx(10, rel=0.03)
 
 
 def test_no_second_carries_more_than_its_share_after_a_long_rest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +14,17 @@ import pytest
 
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB
+from glacier_mpu.source.file import FileSource, inspect
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.context import utc_now
 from glacier_mpu.transfer.deadline import StopAfter, StopAt, WindingDown
 from glacier_mpu.transfer.events import BlockFailed, BlockMatches, Event, TryingAgain
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.errors import ServerError
+from glacier_mpu.vault.retry import Retry
 from tests.support.engine import Notes, carry_out
 from tests.support.faults import FOREVER, Fault, cut_before_reading, do, faulty, refuse, slow
+from tests.support.flaky_file import Flaky
 from tests.support.scripts import VAULT
 
 PART = "UploadMultipartPart"
@@ -64,7 +68,9 @@ class Day(Notes):
         self.comes()
         self.ended.wait(60)
 
-    def carry_out(self, server: RehearsalServer, source: Path, **wishes: Any) -> Outcome:
+    def carry_out(
+        self, server: RehearsalServer, source: Path | FileSource, **wishes: Any
+    ) -> Outcome:
         wishes = {"block_size": MIB, "stop_time": self.stop_at, **wishes}
         return carry_out(server, source, watcher=self, clock=self.clock, **wishes)
 
@@ -206,6 +212,23 @@ def test_an_outage_holds_no_run_past_its_stop_time(
         assert (outcome.status, outcome.error) == (Status.OPEN, None)
         assert outcome.stop_time == day.stop_at
         assert len(outcome.missing) == 4
+
+
+def test_a_drive_that_is_away_holds_no_run_past_its_stop_time(
+    tmp_path: Path, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading what is to be compared would be retried for an hour, likewise."""
+    day = Day()
+    day.stops_after(Retry)
+    source = inspect(str(make_file(3 * MIB)))
+    away = Flaky(code=errno.EIO, after=0, times=FOREVER)
+    waits = Waits(retry=3600, longest=0.1)
+    with glacier(tmp_path) as server:
+        stored = carry_out(server, source, block_size=MIB, finish=False)
+        monkeypatch.setattr("glacier_mpu.source.file.open", away, raising=False)
+        outcome = day.carry_out(server, source, upload_id=stored.upload_id, waits=waits)
+        assert (outcome.status, outcome.error) == (Status.OPEN, None)
+        assert outcome.stop_time == day.stop_at
 
 
 def test_no_stored_block_begins_to_be_compared_either(tmp_path: Path, make_file: MakeFile) -> None:
