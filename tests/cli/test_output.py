@@ -20,3 +20,13 @@ def test_a_fault_of_the_program_after_the_result_puts_no_second_object_on_stdout
     assert json.loads(shown.out) == {"status": "completed"}
     assert "a fault" in shown.err
     assert code == 1
+
+
+def test_a_result_that_stdout_does_not_take_is_said_on_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as it is where the caller has closed it
+    Output(json_wanted=False).result({}, ["archive-id: an-id"])
+    assert (
+        "warning: this could not be written to stdout: archive-id: an-id" in capsys.readouterr().err
+    )

@@ -17,6 +17,7 @@ from glacier_mpu.cli.report import (
     as_record,
     exit_code,
     result_lines,
+    went_as_asked,
 )
 from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
@@ -118,6 +119,13 @@ def test_stdout_calls_no_block_stored_before_the_vault_was_heard() -> None:
 @pytest.mark.parametrize("status", [Status.FAILED, Status.ABORTED, Status.UNKNOWN])
 def test_stdout_is_empty_where_there_is_no_result(status: Status) -> None:
     assert result_lines(outcome(status)) == []
+
+
+def test_a_run_that_a_signal_ended_after_its_stop_time_has_something_to_say() -> None:
+    at = outcome(Status.OPEN, stop_time=StopAt(datetime(2026, 11, 24, 7)))
+    assert went_as_asked(at, exit_code(at))
+    assert not went_as_asked(at, exit_code(at, signal=2))
+    assert not went_as_asked(outcome(Status.OPEN), ExitCode.OPEN)
 
 
 def test_a_run_that_ended_at_its_stop_time_is_no_failure() -> None:
