@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.figures import as_duration, as_rate, as_size
-from glacier_mpu.cli.progress_line import as_minutes, done_of_all, percent
+from glacier_mpu.cli.figures import as_duration, as_size
+from glacier_mpu.cli.progress_line import done_of_all, pace, percent
 from glacier_mpu.cli.snapshot import Phase, Snapshot
 
 _SHORTEST_BAR = 8
@@ -33,26 +33,17 @@ def _line(fields: dict[str, list[str]], snapshot: Snapshot, *, bar: str = "") ->
 
 def _fields(snapshot: Snapshot) -> dict[str, list[str]]:
     """Return each field in its forms, the longest first; in the order in which they are shown."""
-    rate, left = _pace(snapshot)
+    rate, *left = pace(snapshot) or [""]
     return {
         "phase": [f"{snapshot.phase.value} "] if snapshot.phase is not Phase.ENDED else [],
         "size": [_sizes(*done_of_all(snapshot))],
-        "rate": rate,
-        "left": left,
+        "rate": [rate],
+        "left": [form for text in left for form in (text, text.removesuffix(" left"))],
         "blocks": _blocks(snapshot),
         "compared": _compared_beside(snapshot),
         "failed": [f"{snapshot.blocks_failed:,} failed"] if snapshot.blocks_failed else [],
         "elapsed": [f"{as_duration(snapshot.elapsed_seconds)} so far"],
     }
-
-
-def _pace(snapshot: Snapshot) -> tuple[list[str], list[str]]:
-    if snapshot.stalled_seconds:
-        return [f"stalled {as_minutes(snapshot.stalled_seconds)}"], []
-    if snapshot.seconds_left is not None:
-        left = as_duration(snapshot.seconds_left)
-        return [as_rate(snapshot.rate)], [f"{left} left", left]
-    return (["reading"] if snapshot.is_reading else []), []
 
 
 def _blocks(snapshot: Snapshot) -> list[str]:
@@ -73,9 +64,6 @@ def _compared_beside(snapshot: Snapshot) -> list[str]:
 def _sizes(done: int, size: int) -> str:
     """Write both in the unit of the larger: `20.4/60.0 GiB`."""
     number, unit = as_size(size).split()
-    share = done / size if size else 0.0
-    return f"{done if unit == 'B' else _scaled(share, number)}/{number} {unit}"
-
-
-def _scaled(share: float, number: str) -> str:
-    return f"{share * float(number):.1f}"
+    if unit == "B":
+        return f"{done}/{size} B"
+    return f"{done / size * float(number):.1f}/{number} {unit}"

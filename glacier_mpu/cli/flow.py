@@ -52,7 +52,7 @@ class Flow:
         return (self.passed - before) / seconds if seconds >= _SHORTEST_SECONDS else 0.0
 
 
-class Lane:
+class Progress:
     """Blocks that are sent, or those that are compared, in one pass over the file.
 
     moved  bytes so far, those of unfinished blocks included

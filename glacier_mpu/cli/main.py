@@ -68,19 +68,23 @@ def main(
             waits=replace(waits or Waits(), retry=options.retry_minutes * 60),
         )
     except UploadError as error:
-        return _refused(error, output, options, status)
+        refusal = error
     except Exception as bug:  # noqa: BLE001 - it is shown, with its traceback
-        return _refused(InternalError.of(bug), output, options, status)
+        refusal = InternalError.of(bug)
+    return _refused(refusal, output, options=options, status=status)
 
 
 def _refused(
-    error: UploadError, output: Output, options: Options | None, status: StatusReport | None
+    error: UploadError, output: Output, *, options: Options | None, status: StatusReport | None
 ) -> int:
     """Tell why nothing was started, and return the exit code."""
-    outcome = Outcome(status=Status.FAILED, error=error)
+    description = options.description if options else ""
+    outcome = Outcome(status=Status.FAILED, error=error, description=description)
+    code = exit_code(outcome)
     if status is not None:
-        status.end(as_record(outcome, options, seconds=0), exit_code=exit_code(outcome))
-    return output.refusal(error, options)
+        status.end(as_record(outcome, options, seconds=0), exit_code=code)
+    output.refusal(error, outcome, options)
+    return code
 
 
 def _request(options: Options) -> Request:

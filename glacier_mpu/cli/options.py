@@ -72,6 +72,11 @@ class Options:
     verbose: bool
 
     @property
+    def full_source_path(self) -> str:
+        """The source path with the folder in which it was given."""
+        return os.path.join(self.folder, self.source_path)
+
+    @property
     def description(self) -> str:
         """The archive description: the comment, or one that names the source path."""
         if self.comment is None:

@@ -14,9 +14,9 @@ from glacier_mpu.cli.lines import ERROR, WARNING, Lines
 from glacier_mpu.cli.next_command import Command
 from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
-from glacier_mpu.cli.report import as_record, exit_code
+from glacier_mpu.cli.report import as_record
 from glacier_mpu.errors import InternalError, UploadError, redacted
-from glacier_mpu.transfer.request import Outcome, Status
+from glacier_mpu.transfer.request import Outcome
 
 
 class Output:
@@ -41,18 +41,15 @@ class Output:
             if not self._stdout.take(line + "\n"):
                 self.warning(f"this could not be written to stdout: {line}")
 
-    def refusal(self, error: UploadError, options: Options | None) -> int:
-        """Say, in one line, why nothing was started, and return the exit code.
+    def refusal(self, error: UploadError, outcome: Outcome, options: Options | None) -> None:
+        """Say, in one line, why nothing was started.
 
         `options` is None where the command line made no sense.
         """
-        description = options.description if options else ""
-        outcome = Outcome(status=Status.FAILED, error=error, description=description)
         if not self._has_result:  # a fault of the program may come after it
             self.result(as_record(outcome, options, seconds=0), [])
         self._trace(error)
         self.say(f"{ERROR}{'; '.join(error_lines(error, AwsCli.of(options)))}")
-        return exit_code(outcome)
 
     def ending(
         self, outcome: Outcome, options: Options, *, summary: str, interrupted: bool

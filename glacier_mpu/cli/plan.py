@@ -99,7 +99,7 @@ def plan_warnings(options: Options, plan: Plan) -> list[str]:
 
 def estimates(options: Options, plan: Plan, *, now: datetime) -> list[Estimate]:
     """Return how long the asked blocks take, begun now: by the limit alone, or for some lines."""
-    limits = options.max_bandwidth or Timetable.always(None)
+    limits = _limits(options)
     size, slowest = _size_to_send(options, plan), _slowest_limit(options) or float("inf")
     lines = _LINES_MBIT if None in limits.rates else (None,)
     made = []
@@ -128,7 +128,7 @@ def suggested_block_size(options: Options, plan: Plan) -> int | None:
 
 def _line(options: Options, plan: Plan, estimate: Estimate, now: datetime) -> str:
     """Write an estimate: `time: 3.1 hours at 1.0 MB/s; 6.7 minutes a block, 3 at once`."""
-    limits = options.max_bandwidth or Timetable.always(None)
+    limits = _limits(options)
     key = "time" if estimate.mbit is None else f"time-at-{estimate.mbit}-Mbit/s"
     text, most = _as_time(estimate.seconds), ""
     if len(limits.rates) > 1:
@@ -151,9 +151,12 @@ def _size_to_send(options: Options, plan: Plan) -> int:
     return sum(block.size for block in plan.blocks(asked))
 
 
+def _limits(options: Options) -> Timetable:
+    return options.max_bandwidth or Timetable.always(None)
+
+
 def _slowest_limit(options: Options) -> int | None:
-    limits = options.max_bandwidth or Timetable.always(None)
-    return min((rate for rate in limits.rates if rate is not None), default=None)
+    return min((rate for rate in _limits(options).rates if rate is not None), default=None)
 
 
 def _at_once(options: Options, plan: Plan) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timezone
 from enum import IntEnum
 
@@ -84,7 +83,7 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
         "status": outcome.status.value,
         "vault": options.vault if options else None,
         "description": outcome.description if options else None,
-        "sourcePath": os.path.join(options.folder, options.source_path) if options else None,
+        "sourcePath": options.full_source_path if options else None,
         "archiveId": archive.archive_id if archive else None,
         "location": archive.location if archive else None,
         "treeHash": outcome.tree_hash or None,

@@ -94,7 +94,7 @@ class StatusReport:
             "status": ended["status"] if ended else None,
             "exitCode": exit_code,
             "error": ended["error"] if ended else None,
-            "sourcePath": os.path.join(options.folder, options.source_path),
+            "sourcePath": options.full_source_path,
             "vault": options.vault,
             "uploadId": snapshot.upload_id or None,
             "bytes": snapshot.bytes_done,

@@ -69,7 +69,7 @@ class StatusFile:
             why_not = reason(error)
         if why_not:
             raise UsageError(
-                f"no status can be written to {quoted(path)}: {why_not}",
+                f"cannot write the status to {quoted(path)}: {why_not}",
                 next_step="give --status-file a file of its own that can be written to",
             )
         self._thread = threading.Thread(target=self._work, daemon=True, name="status file")

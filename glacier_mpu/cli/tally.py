@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from glacier_mpu.cli.flow import Lane
+from glacier_mpu.cli.flow import Progress
 from glacier_mpu.cli.held import Held
 from glacier_mpu.cli.snapshot import Phase, Snapshot
 from glacier_mpu.errors import SourceUnreadable
@@ -38,8 +38,8 @@ class Tally:
         self._began_at = now = clock()
         self._upload_id = ""
         self._held: Held | None = None
-        self._sending = Lane(Amount(), now=now)
-        self._comparing = Lane(Amount(), now=now)
+        self._sending = Progress(Amount(), now=now)
+        self._comparing = Progress(Amount(), now=now)
         self._hashed_at = float("-inf")
         self._failed: set[int] = set()
         self._on_the_way = 0
@@ -141,8 +141,8 @@ class Tally:
     def _begin(self, event: BlocksBegin, now: float) -> None:
         self._phase = Phase.SENDING
         self._stalled_since.clear()  # an outage that the run has given up is told no end of
-        self._sending = Lane(event.to_send, now=now)
-        self._comparing = Lane(event.to_compare, now=now)
+        self._sending = Progress(event.to_send, now=now)
+        self._comparing = Progress(event.to_compare, now=now)
 
     def _sent(self, block: Block) -> None:
         self._sending.done += 1
@@ -172,11 +172,11 @@ class Tally:
         return self._phase
 
     @property
-    def _lane(self) -> Lane | None:
+    def _current(self) -> Progress | None:
         """What is being done just now, if anything is left to do."""
-        lanes = {Phase.SENDING: self._sending, Phase.COMPARING: self._comparing}
-        lane = lanes.get(self._now_phase)
-        return None if lane is None or lane.is_over else lane
+        passes = {Phase.SENDING: self._sending, Phase.COMPARING: self._comparing}
+        current = passes.get(self._now_phase)
+        return None if current is None or current.is_over else current
 
     @property
     def _moved_at(self) -> float:
@@ -194,19 +194,19 @@ class Tally:
         if self._stalled_since:
             return now - min(self._stalled_since.values())
         seconds = now - self._moved_at
-        return seconds if self._lane is not None and seconds >= STALL_SECONDS else 0.0
+        return seconds if self._current is not None and seconds >= STALL_SECONDS else 0.0
 
     def _rate(self, now: float) -> float:
-        lane = self._lane
-        if lane is None or self._stalled_since or now - lane.flow.passed_at >= STALL_SECONDS:
+        current = self._current
+        if current is None or self._stalled_since:
             return 0.0
-        return lane.rate(now)
+        return 0.0 if now - current.flow.passed_at >= STALL_SECONDS else current.rate(now)
 
     def _is_reading(self, now: float) -> bool:
         flow = self._sending.flow
         pauses = not flow.passed or now - flow.passed_at >= STALL_SECONDS
         reads = now - self._hashed_at < STALL_SECONDS and not self._stalled_since
-        return self._lane is self._sending and pauses and reads
+        return self._current is self._sending and pauses and reads
 
     def _seconds_left(self, now: float) -> float:
         """Return how long it will take to send the rest, and to compare the rest beside it.

@@ -36,8 +36,8 @@ def upload(
     """Carry the request out and say how it ended, in trouble too. Leaves once `stop` is asked.
 
     `workers` makes what does the blocks; None is threads of this process. `clock` tells the time,
-    with its offset. Raises the BadInput that
-    `connect` raises if no client can be made from the address.
+    with its offset. Raises the BadInput that `connect` raises if no client can be made from the
+    address.
     """
     with opened_context(
         request, address, watcher=watcher, stop=stop, waits=waits, clock=clock

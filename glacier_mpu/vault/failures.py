@@ -122,10 +122,7 @@ def _of_the_line(error: aws.BotoCoreError) -> tuple[type[VaultError], str]:
     if any(sign in str(cause) for sign in _UNTRUSTED):
         return CertificateError, reason
     if isinstance(error, aws.SSLError) and _is_the_bundle(cause):
-        return (
-            BundleUnreadable,
-            f"the CA bundle cannot be read: {reason}",
-        )
+        return BundleUnreadable, f"the CA bundle cannot be read: {reason}"
     if isinstance(error, aws.ProxyConnectionError) and _is_plain_text(cause):
         return ProxyUnusable, "does not speak TLS, though its address begins with https"
     if isinstance(error, _NOT_CONNECTED):

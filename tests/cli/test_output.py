@@ -8,6 +8,7 @@ import pytest
 
 from glacier_mpu.cli.output import Output
 from glacier_mpu.errors import InternalError
+from glacier_mpu.transfer.request import Outcome, Status
 
 
 def test_a_fault_of_the_program_after_the_result_puts_no_second_object_on_stdout(
@@ -15,11 +16,11 @@ def test_a_fault_of_the_program_after_the_result_puts_no_second_object_on_stdout
 ) -> None:
     output = Output(json_wanted=True)
     output.result({"status": "completed"}, [])
-    code = output.refusal(InternalError.of(ValueError("a fault")), None)
+    error = InternalError.of(ValueError("a fault"))
+    output.refusal(error, Outcome(status=Status.FAILED, error=error), None)
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"status": "completed"}
     assert "a fault" in shown.err
-    assert code == 1
 
 
 def test_a_result_that_stdout_does_not_take_is_said_on_stderr(

@@ -179,7 +179,7 @@ def test_without_the_flag_nothing_is_written(tmp_path: Path, monkeypatch: Any) -
 def test_the_status_replaces_neither_the_source_nor_the_receipts(flag: str) -> None:
     words = ["--source-path", "a.zip", "--vault", "photos", "--status-file", "b", f"{flag}=./b"]
     options = parse(script_parser("GlacierMPU.py"), words, command=["GlacierMPU.py"])
-    with pytest.raises(UsageError, match="no status can be written to 'b': it is the file"):
+    with pytest.raises(UsageError, match="cannot write the status to 'b': it is the file"):
         StatusReport(options, warn=lambda text: pytest.fail(text))
 
 
