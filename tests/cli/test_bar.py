@@ -18,12 +18,11 @@ from glacier_mpu.cli.progress import Display, QuietDisplay
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.transfer.events import BlockSent, Watcher
 from glacier_mpu.transfer.pacing import Measured
-from glacier_mpu.vault.errors import TransientError
-from glacier_mpu.vault.retry import Retry
 from tests.support.displays import (
     NOTE,
     OUTAGE,
     OVER,
+    RETRY,
     Run,
     Terminal,
     begins,
@@ -33,8 +32,6 @@ from tests.support.displays import (
     opened,
     starts,
 )
-
-RETRY = Retry("send_block", TransientError("HTTP 503: busy"), 12.4, 7)
 
 
 class Bar(Run):

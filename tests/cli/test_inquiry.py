@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 from glacier_mpu.cli.inquiry import Inquiry
-from tests.support.scripts import ROOT
+from tests.support.scripts import program_ended
 
 if sys.platform == "win32":
     pytest.skip("POSIX signals", allow_module_level=True)
@@ -23,21 +22,6 @@ def inquiry() -> Iterator[Inquiry]:
     inquiry.listen()
     yield inquiry
     signal.signal(signal.SIGUSR1, before)
-
-
-def ended(program: str, *, ignoring: bool = False) -> subprocess.CompletedProcess[str]:
-    def prepare() -> None:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN if ignoring else signal.SIG_DFL)
-
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        preexec_fn=prepare,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
 
 
 def test_signals_are_taken_once_however_many_came(inquiry: Inquiry) -> None:
@@ -55,13 +39,13 @@ def test_a_signal_after_the_end_is_ignored(inquiry: Inquiry) -> None:
 
 
 def test_a_signal_that_the_caller_ignored_stays_ignored() -> None:
-    done = ended(
+    done = program_ended(
         "import signal; from glacier_mpu.cli.inquiry import Inquiry\n"
         "inquiry = Inquiry(); inquiry.listen(); signal.raise_signal(signal.SIGUSR1)\n"
         "print(inquiry.take())\n"
         "inquiry.ignore()\n"
         "print(signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN)",
-        ignoring=True,
+        ignoring=signal.SIGUSR1,
     )
     assert (done.returncode, done.stdout.split()) == (0, ["False", "True"])
 
@@ -84,13 +68,13 @@ run_script(lambda: None)
 
 
 def test_a_signal_while_python_ends_does_not_change_the_exit_code() -> None:
-    done = ended(AT_THE_VERY_END)
+    done = program_ended(AT_THE_VERY_END)
     assert (done.returncode, done.stdout, done.stderr) == (3, "still here", "")
 
 
 @pytest.mark.parametrize("script", ["GlacierMPU", "GlacierMPUP"])
 def test_a_script_loads_next_to_nothing_before_it_hears_signals(script: str) -> None:
-    done = ended(f"import sys, {script}; print(*sys.modules)")
+    done = program_ended(f"import sys, {script}; print(*sys.modules)")
     mine = [name for name in done.stdout.split() if name.startswith("glacier_mpu.")]
     assert mine == ["glacier_mpu.cli", "glacier_mpu.cli.inquiry", "glacier_mpu.cli.start"]
     assert "argparse" not in done.stdout.split()

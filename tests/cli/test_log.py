@@ -11,12 +11,11 @@ from glacier_mpu.cli.log import LogDisplay
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.transfer.events import BlockSent, Completing, Connected, KnownBlocks
 from glacier_mpu.transfer.pacing import Measured
-from glacier_mpu.vault.errors import TransientError
-from glacier_mpu.vault.retry import Retry
 from tests.support.displays import (
     NOTE,
     OUTAGE,
     OVER,
+    RETRY,
     Run,
     Terminal,
     begins,
@@ -28,7 +27,6 @@ from tests.support.displays import (
 )
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
-RETRY = Retry("send_block", TransientError("HTTP 503: busy"), 12.4, 7)
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from glacier_mpu.cli.signals import Interruption
-from tests.support.scripts import ROOT
+from tests.support.scripts import program_ended
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="ends by no signal on Windows")
 # Windows' SIGBREAK is Ctrl-Break, or the console window that is closed.
@@ -61,22 +59,6 @@ def test_a_signal_that_was_ignored_stays_ignored(name: str) -> None:
         signal.signal(number, before)
 
 
-def ended(program: str, *, ignoring: int | None = None) -> subprocess.CompletedProcess[str]:
-    def ignore() -> None:
-        if ignoring is not None:
-            signal.signal(ignoring, signal.SIG_IGN)
-
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        preexec_fn=ignore,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
 TWICE = """
 import signal
 from glacier_mpu.cli.signals import Interruption
@@ -92,7 +74,7 @@ with Interruption() as interruption:
 @pytest.mark.parametrize("second", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("first", NAMES)
 def test_the_second_signal_ends_the_process_without_a_word(first: str, second: str) -> None:
-    done = ended(TWICE.format(first=first, second=second))
+    done = program_ended(TWICE.format(first=first, second=second))
     assert done.returncode == -getattr(signal, second)
     assert done.stdout.split() == [str(int(getattr(signal, first)))]
     assert done.stderr == ""
@@ -102,7 +84,7 @@ def test_the_second_signal_ends_the_process_without_a_word(first: str, second: s
 @pytest.mark.parametrize("first", NAMES)
 def test_a_hang_up_after_the_first_signal_ends_nothing(first: str) -> None:
     """A terminal that is closed sends two: the shell passes one on, and the system sends one."""
-    done = ended(TWICE.format(first=first, second="SIGHUP"))
+    done = program_ended(TWICE.format(first=first, second="SIGHUP"))
     assert done.stdout.split() == [str(int(getattr(signal, first))), "still", "here"]
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -110,5 +92,5 @@ def test_a_hang_up_after_the_first_signal_ends_nothing(first: str) -> None:
 @needs_posix
 def test_nohup_is_inherited() -> None:
     program = TWICE.format(first="SIGHUP", second="SIGHUP")
-    done = ended(program, ignoring=signal.SIGHUP)
+    done = program_ended(program, ignoring=signal.SIGHUP)
     assert (done.returncode, done.stdout.split()) == (0, ["0", "still", "here"])

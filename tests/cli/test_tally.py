@@ -18,13 +18,12 @@ from glacier_mpu.transfer.events import (
     UploadOpened,
 )
 from glacier_mpu.vault.answers import StoredPart
-from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.outage import Outage, OutageOver
-from glacier_mpu.vault.retry import Retry
 from tests.support.displays import (
     NOON,
     OUTAGE,
     OVER,
+    RETRY,
     UNREADABLE,
     Run,
     begins,
@@ -34,8 +33,6 @@ from tests.support.displays import (
     opened,
     starts,
 )
-
-RETRY = Retry("send_block", TransientError("HTTP 503: busy"), 12.4, 7)
 
 
 class Counted(Run):

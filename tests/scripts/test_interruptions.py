@@ -24,6 +24,7 @@ from tests.support.faults import (
     faulty,
     never_answer,
 )
+from tests.support.hanging_drive import with_hanging_drive
 from tests.support.hanging_helper import hanging_helper
 from tests.support.scripts import ROOT, VAULT, script_environment, started
 
@@ -74,7 +75,7 @@ def test_a_signal_cuts_a_stalled_block_and_leaves_the_upload_open(
         process = started(command(script, server, source, "--blocksize", 32), server)
         assert gate.reached.wait(30)
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         gate.opened.set()
         assert process.returncode == 128 + number, err
         assert out.startswith("upload-id: ")
@@ -103,7 +104,7 @@ def test_a_signal_ends_a_wait_between_two_tries(
     while "retrying" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 143
 
 
@@ -121,23 +122,9 @@ def test_a_signal_before_the_list_is_there_still_ends_with_the_next_command(
         process = started(command(script, server, make_file(5), *flags), server)
         assert listing.wait(30)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert flags[0] in err.splitlines()[-1]
-
-
-# Runs a script whose drive hangs while the file is read, as a pipe does that nobody writes to.
-HANGING = """
-import os, runpy, sys
-from glacier_mpu.source.file import FileSource
-script, pipe = sys.argv[1:3]
-sys.argv = [script, *sys.argv[3:]]
-def hang(*_, **__):
-    os.write(2, b"hangs\\n")
-    open(pipe)
-FileSource.digest = hang
-runpy.run_path(script, run_name="__main__")
-"""
 
 
 @needs_posix
@@ -150,12 +137,12 @@ def test_a_signal_ends_a_run_whose_drive_hangs_while_it_is_read(
     with RehearsalServer(tmp_path / "g") as server:
         server.store.create_vault(VAULT)
         words = command(script, server, make_file(3 * MIB))
-        process = started([words[0], "-c", HANGING, words[1], str(pipe), *words[2:]], server)
+        process = started(with_hanging_drive(words, pipe), server)
         assert process.stderr is not None
         while "hangs" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert out.startswith("upload-id: ")
         assert "--upload-id=" in err.splitlines()[-1]
@@ -178,7 +165,7 @@ def test_a_signal_while_the_upload_is_aborted_leaves_it_open(
         )
         assert aborting.wait(60)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert "Traceback" not in err
         assert out.startswith("upload-id: ")
@@ -317,6 +304,6 @@ def test_a_signal_ends_a_run_whose_credential_helper_hangs(
         )
         with helper.await_call():
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT, err
     assert "Traceback" not in err

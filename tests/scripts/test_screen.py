@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from glacier_mpu.cli.lines import Lines
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.source.blocks import MIB
 from tests.support.displays import NOON, OUTAGE, OVER, opened, starts
-from tests.support.faults import FOREVER, Fault, FaultyHandler, faulty, refuse
+from tests.support.faults import FOREVER, Fault, HoldBack, faulty, refuse
 from tests.support.kit import Clock
 from tests.support.screen import CTRL_C, Screen, screen_of
 from tests.support.scripts import ROOT, VAULT, run, script_environment, started
@@ -30,22 +29,6 @@ BOTH = pytest.mark.parametrize("script", ["GlacierMPU.py", "GlacierMPUP.py"])
 COLUMNS = pytest.mark.parametrize("columns", [60, 80, 120])
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 STAMPED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
-
-
-class Gate:
-    """A fault that holds a block back until it is opened, and then lets it through or drops it."""
-
-    def __init__(self, *, drops: bool = False) -> None:
-        self.reached = threading.Event()
-        self.opened = threading.Event()
-        self._drops = drops
-
-    def __call__(self, handler: FaultyHandler, call: object) -> None:
-        self.reached.set()
-        self.opened.wait(60)
-        if self._drops:
-            handler.slam()
-            raise ConnectionResetError
 
 
 def command(script: str, server: RehearsalServer, source: Path, *arguments: object) -> list[str]:
@@ -81,7 +64,7 @@ def test_a_run_is_seen_from_its_beginning_over_ctrl_c_to_its_end(
     make_file: MakeFile, tmp_path: Path, columns: int
 ) -> None:
     source = make_file(6 * MIB)
-    first, second = Gate(drops=True), Gate()
+    first, second = HoldBack(drops=True), HoldBack()
     handler = faulty(Fault("UploadMultipartPart", first, after=2))
     with RehearsalServer(tmp_path / "g", handler=handler) as server:
         server.store.create_vault(VAULT)
@@ -164,7 +147,7 @@ def test_a_log_names_the_file_first_and_has_the_time_on_every_line(
 def test_only_the_next_command_has_no_time_so_that_it_can_be_pasted(
     make_file: MakeFile, tmp_path: Path, script: str
 ) -> None:
-    gate = Gate()
+    gate = HoldBack()
     hold = Fault("UploadMultipartPart", gate, times=FOREVER, after=1)
     with RehearsalServer(tmp_path / "g", handler=faulty(hold)) as server:
         server.store.create_vault(VAULT)

@@ -18,6 +18,7 @@ import pytest
 
 from glacier_mpu.rehearsal.server import RehearsalServer
 from tests.support.faults import FOREVER, Fault, answer_bare, do, faulty
+from tests.support.hanging_drive import with_hanging_drive
 from tests.support.in_process import BOTH, archives
 from tests.support.scripts import ROOT, VAULT, Ended, assert_nothing_secret, run, started
 
@@ -125,22 +126,6 @@ def test_a_signal_is_answered_during_an_outage(make_file: MakeFile, tmp_path: Pa
         assert ended.code == 0, ended.err
 
 
-# Runs a script that hashes nothing before somebody opens the pipe.
-WAITS_TO_READ = """
-import os, runpy, sys
-from glacier_mpu.source.file import FileSource
-script, pipe = sys.argv[1:3]
-sys.argv = [script, *sys.argv[3:]]
-digest = FileSource.digest
-def wait(*given, **rest):
-    os.write(2, b"reads\\n")
-    open(pipe).close()
-    return digest(*given, **rest)
-FileSource.digest = wait
-runpy.run_path(script, run_name="__main__")
-"""
-
-
 @needs_sigusr1
 def test_a_signal_is_answered_while_the_first_block_is_read(
     make_file: MakeFile, tmp_path: Path, server: RehearsalServer
@@ -148,8 +133,8 @@ def test_a_signal_is_answered_while_the_first_block_is_read(
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     words = command("GlacierMPU.py", server, make_file(3 * MIB))
-    process = started([words[0], "-c", WAITS_TO_READ, words[1], str(pipe), *words[2:]], server)
-    assert said(process, "reads")
+    process = started(with_hanging_drive(words, pipe), server)
+    assert said(process, "hangs")
     process.send_signal(signal.SIGUSR1)
     assert said(process, "sending: 0 of 1 blocks")
     pipe.open("w").close()

@@ -15,7 +15,7 @@ import pytest
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
 from tests.support import faults
-from tests.support.faults import FOREVER, Fault
+from tests.support.faults import FOREVER, Fault, HoldBack
 from tests.support.in_process import MIB, MakeFile, assert_one_intact_archive, glacier, handler_of
 from tests.support.installed import make_environment, scripts_folder
 from tests.support.screen import CTRL_C, Screen, screen_of
@@ -82,10 +82,9 @@ def test_a_photographer_installs_looks_uploads_interrupts_pastes_and_has_a_recei
     source = make_file(8 * MIB + 5, "Fotos 2024 & Süden.zip")
     shell = home(tmp_path) | {"LC_ALL": "C.UTF-8"}
     shell["PATH"] = f"{scripts_folder(environment)}:{shell['PATH']}"
-    with (
-        glacier(tmp_path / "g", Fault(PART, SLOW, times=FOREVER)) as server,
-        screen_of(80) as screen,
-    ):
+    hold = HoldBack(drops=True)
+    held = Fault(PART, hold, times=FOREVER, after=3)
+    with glacier(tmp_path / "g", held) as server, screen_of(80) as screen:
         terminal = Terminal(screen, folder=tmp_path, environment=shell)
         upload = f"glacier-mpup --resume --source-path '{source.name}' --vault {VAULT}"
         upload += f" --blocksize 1 --receipts receipts.jsonl --endpoint-url {server.endpoint_url}"
@@ -95,10 +94,11 @@ def test_a_photographer_installs_looks_uploads_interrupts_pastes_and_has_a_recei
             assert handler_of(server).calls == []
 
             terminal.enter(upload)
-            screen.wait(lambda screen: re.search(r"\d\d%\|.* [1-8]/9", screen.text) is not None)
+            screen.wait(lambda screen: re.search(r"\d\d%\|.* 3/9", screen.text) is not None)
             screen.press(CTRL_C)
             stopped = terminal.result(code=130)
-            assert "stored so far: " in stopped
+            hold.opened.set()
+            assert "stored so far: 3 of 9 blocks" in stopped
             assert not (tmp_path / "receipts.jsonl").read_text()
             (command,) = re.findall(r"to resume, run: +(.*?) +exit code", stopped)
 

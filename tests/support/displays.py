@@ -27,8 +27,9 @@ from glacier_mpu.transfer.events import (
     UploadOpened,
 )
 from glacier_mpu.vault.answers import StoredPart
-from glacier_mpu.vault.errors import Unreachable
+from glacier_mpu.vault.errors import TransientError, Unreachable
 from glacier_mpu.vault.outage import Outage, OutageOver
+from glacier_mpu.vault.retry import Retry
 from tests.support.kit import Clock
 
 NOON = datetime(2026, 1, 2, 12, 0, 0)
@@ -37,6 +38,7 @@ UNREADABLE = SourceUnreadable("EIO")
 DOWN = Unreachable("refused", code="EndpointConnectionError")
 OUTAGE = Outage(DOWN, NOON)
 OVER = OutageOver(DOWN, 60)
+RETRY = Retry("send_block", TransientError("HTTP 503: busy"), 12.4, 7)
 GIB = 1 << 30
 SENDING = Snapshot(
     phase=Phase.SENDING,

@@ -113,3 +113,19 @@ def do(action: Callable[[], object]) -> Act:
         action()
 
     return act
+
+
+class HoldBack:
+    """A fault that holds a block back until it is opened, and then lets it through or drops it."""
+
+    def __init__(self, *, drops: bool = False) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+        self._drops = drops
+
+    def __call__(self, handler: FaultyHandler, call: object) -> None:
+        self.reached.set()
+        self.opened.wait(60)
+        if self._drops:
+            handler.slam()
+            raise ConnectionResetError

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -98,6 +99,24 @@ def started(words: Sequence[str], server: RehearsalServer) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+    )
+
+
+def program_ended(program: str, *, ignoring: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program of Python's; a signal may be ignored, as nohup does with SIGHUP."""
+
+    def ignore() -> None:
+        if ignoring is not None:
+            signal.signal(ignoring, signal.SIG_IGN)
+
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        preexec_fn=ignore,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
