@@ -147,6 +147,7 @@ def _upload(
     with _loading():
         from glacier_mpu.cli.descriptors import make_room
         from glacier_mpu.cli.displays import choose_display
+        from glacier_mpu.cli.next_command import command_of
         from glacier_mpu.cli.service import service
         from glacier_mpu.cli.summary import first_line, summary_line
         from glacier_mpu.cli.watch import Watch
@@ -160,7 +161,12 @@ def _upload(
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
     display.introduce(first_line(request, vault=options.vault), tells_blocks=not request.resumes)
     output.say = display.say
-    watch = Watch(display, inquiry=inquiry, status=status)
+    watch = Watch(
+        display,
+        inquiry=inquiry,
+        status=status,
+        command_of=lambda upload_id: command_of(upload_id, options),
+    )
     with Interruption() as interruption, service(options) as address:
         with closing(watch):
             outcome = upload(request, address, watcher=watch, stop=interruption.stop, waits=waits)

@@ -35,6 +35,13 @@ def next_command(outcome: Outcome, options: Options) -> Command:
     return Command(pasteable(words))
 
 
+def command_of(upload_id: str, options: Options) -> Command:
+    """Return the command that resumes this upload in place of the one that this run is about."""
+    again = options.from_anywhere()
+    words = again.words_without("--upload-id", "--resume")
+    return Command(pasteable([*again.command, *words, f"--upload-id={upload_id}"]))
+
+
 def paste_hint(command: str) -> str:
     """Return what has to be known to paste this command, in brackets; nearly always empty."""
     needs_operator = os.name == "nt" and command.startswith('"')

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from glacier_mpu.cli.inquiry import Inquiry
 from glacier_mpu.cli.progress import Display
 from glacier_mpu.cli.progress_line import progress_line
 from glacier_mpu.cli.status import StatusReport
+from glacier_mpu.transfer.events import Event, OtherUpload
 
 
 class Watch:
-    """A Watcher that shows what the display shows, and at each tick tells whoever asks besides."""
+    """A Watcher that shows what the display shows, and at each tick tells whoever asks besides.
 
-    def __init__(self, display: Display, *, inquiry: Inquiry, status: StatusReport) -> None:
-        self.hear = display.hear
+    `command_of` gives the command that resumes an upload by its id.
+    """
+
+    def __init__(
+        self,
+        display: Display,
+        *,
+        inquiry: Inquiry,
+        status: StatusReport,
+        command_of: Callable[[str], str],
+    ) -> None:
         self.moved = display.moved
         self.compared = display.compared
         self.hashed = display.hashed
         self._display = display
         self._inquiry = inquiry
         self._status = status
+        self._command_of = command_of
+
+    def hear(self, event: Event) -> None:
+        self._display.hear(event)
+        if isinstance(event, OtherUpload):
+            self._display.say(f"the command for that: {self._command_of(event.upload.upload_id)}")
 
     def tick(self) -> None:
         self._display.tick()

@@ -42,6 +42,7 @@ class Watched:
             QuietDisplay(lines, clock=self.clock),
             inquiry=self.inquiry,
             status=StatusReport(options, warn=lambda text: pytest.fail(text)),
+            command_of=lambda upload_id: f"resume {upload_id}",
         )
 
     @property

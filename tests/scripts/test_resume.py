@@ -26,6 +26,7 @@ from tests.support.faults import (
     faulty,
 )
 from tests.support.scripts import ROOT, VAULT, Ended, client_of, run, script_environment, started
+from tests.support.shells import words_of
 
 MIB = 1 << 20
 MakeFile = Callable[..., Path]
@@ -95,9 +96,19 @@ def test_an_upload_begun_by_another_spelling_of_the_path_is_told_with_what_takes
     taken = re.search(r"--upload-id=\S+", line)
     assert taken is not None
     assert taken.group() == f"--upload-id={other}"
-    done = run("GlacierMPUP.py", *again, taken.group(), server=server, cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert archive_of(server, done) == source.read_bytes()
+    (command,) = re.findall(r"the command for that: (.*)", resumed.err)
+    done = subprocess.run(
+        words_of(command),
+        cwd=tmp_path.parent,
+        env=script_environment(server),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    archive = Ended(0, done.stdout, done.stderr)
+    assert archive_of(server, archive) == source.read_bytes()
     assert open_uploads(server) == set()
 
 
