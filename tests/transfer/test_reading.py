@@ -193,11 +193,13 @@ def test_a_block_to_be_sent_is_read_before_a_large_one_that_is_being_compared_is
     source = make_file(14 * MIB)
     first = carry_out(server, source, block_size=2 * MIB, last=3, finish=False)
     rotating(True)
-    lined_up = threading.Event()
+    begun, lined_up = threading.Event(), threading.Event()
     log: list[str] = []
     real_line_up, real_digest = Gate.line_up, FileSource.digest
 
     def line_up(gate: Gate, place: tuple[int, ...]) -> None:
+        if place == (0, 6):
+            assert begun.wait(30)
         real_line_up(gate, place)
         if place == (0, 6):
             lined_up.set()
@@ -209,6 +211,7 @@ def test_a_block_to_be_sent_is_read_before_a_large_one_that_is_being_compared_is
 
     class WaitsInTheMiddle(Notes):
         def compared(self, size: int, /) -> None:
+            begun.set()
             assert lined_up.wait(30)
             log.append("compared 1 MiB")
 
