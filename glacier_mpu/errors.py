@@ -3,13 +3,16 @@
     UploadError
     ├── BadInput                        the request cannot be carried out as it stands
     │   ├── SourceIsFolder
-    │   ├── SourceIsDevice
     │   ├── SourceIsStream
+    │   ├── StreamEmpty
+    │   ├── CommandUnusable
+    │   ├── SpoolUnusable
     │   ├── TooManyBlocks
     │   ├── BlocksOutsideFile
     │   ├── NotTheWholeFile
     │   ├── BlockSizeMismatch
     │   ├── FileTooShort
+    │   │   └── StreamTooShort
     │   ├── RegionMissing
     │   ├── RegionMistyped
     │   ├── AddressInvalid
@@ -18,8 +21,15 @@
     │   └── TooManySlots
     ├── InternalError                   a fault of this program
     ├── SourceUnreadable                the local file, or a part of it, cannot be read
-    │   └── SourceLost                  nothing of it could be read for as long as it is retried
+    │   ├── SourceLost                  nothing of it could be read for as long as it is retried
+    │   └── SpoolFull                   there is no room for a block of the stream
+    │       └── SpoolLost               there was none for as long as it is retried
     ├── SourceChanged                   the local file is not the one that the upload began with
+    │   └── SpoolDamaged                the spool gives other bytes than were written to it
+    ├── StreamBroken                    the stream cannot be read to its end
+    ├── CommandFailed                   the command whose output is uploaded has failed
+    ├── StreamTooLong                   the stream has more blocks than Glacier takes
+    ├── StreamDiffers                   the stream is not the one that is stored
     ├── BlocksMissing                   completion needs blocks that are not stored
     └── VaultError                      the service, or the way to it, said no: see vault/errors.py
 
@@ -104,12 +114,23 @@ class SourceIsFolder(BadInput):
     """The source path names a folder."""
 
 
-class SourceIsDevice(BadInput):
-    """The source path names a disk or a partition."""
-
-
 class SourceIsStream(BadInput):
-    """The source can be read only once, or has no size before it is read: a pipe, a terminal."""
+    """The source path names what can only be piped in: a device or a file without a size."""
+
+
+class StreamEmpty(BadInput):
+    """The stream ended before its first byte."""
+
+
+class CommandUnusable(BadInput):
+    """The command whose output is to be uploaded cannot be started."""
+
+
+@dataclass(eq=False)
+class SpoolUnusable(BadInput):
+    """The folder for the blocks in hand cannot be used; `needed` bytes of room there would do."""
+
+    needed: int = field(kw_only=True)
 
 
 @dataclass(eq=False)
@@ -133,6 +154,10 @@ class BlockSizeMismatch(BadInput):
 
 class FileTooShort(BadInput):
     """The open upload holds data beyond the end of the file."""
+
+
+class StreamTooShort(FileTooShort):
+    """The open upload holds data beyond the end of the stream."""
 
 
 class RegionMissing(BadInput):
@@ -195,8 +220,60 @@ class SourceLost(SourceUnreadable):
     max_tries = 1
 
 
+class SpoolFull(SourceUnreadable):
+    """There is no room for a block of the stream; others may make room."""
+
+    def lasting(self) -> UploadError:
+        return SpoolLost(self.message)
+
+
+class SpoolLost(SpoolFull):
+    """There was no room for as long as writing is retried."""
+
+    every_block_alike = True
+    max_tries = 1
+
+
 class SourceChanged(UploadError):
     """The local file is not the one that the upload began with."""
+
+    keeps_upload = True
+    every_block_alike = True
+
+
+class SpoolDamaged(SourceChanged):
+    """A block that was read from the spool again is not what was written there."""
+
+
+class StreamBroken(UploadError):
+    """The stream cannot be read to its end, and what was read of it cannot be read again."""
+
+    keeps_upload = True
+    every_block_alike = True
+
+
+@dataclass(eq=False)
+class CommandFailed(UploadError):
+    """The command whose output is uploaded has failed; `said` are its last lines on stderr."""
+
+    said: tuple[str, ...] = field(default=(), kw_only=True)
+
+    keeps_upload: ClassVar[bool] = True
+    every_block_alike: ClassVar[bool] = True
+
+
+@dataclass(eq=False)
+class StreamTooLong(UploadError):
+    """The stream does not fit into as many blocks as Glacier takes, each of `block_size` bytes."""
+
+    block_size: int = field(kw_only=True)
+
+    keeps_upload: ClassVar[bool] = True
+    every_block_alike: ClassVar[bool] = True
+
+
+class StreamDiffers(UploadError):
+    """What is stored of the upload is of another stream, as far as was compared."""
 
     keeps_upload = True
     every_block_alike = True

@@ -22,7 +22,7 @@ def kinds(base: type[UploadError] = UploadError) -> list[type[UploadError]]:
 
 ROOMS = (errors, vault_errors)
 ERRORS = [kind for kind in kinds() if kind.__module__ in [room.__name__ for room in ROOMS]]
-EXAMPLES = {"str": "text", "int": 7, "bool": True}
+EXAMPLES = {"str": "text", "int": 7, "bool": True, "tuple[str, ...]": ("text",)}
 
 
 def example(kind: type[UploadError]) -> UploadError:

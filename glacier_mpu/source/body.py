@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import FileIO
 from typing import Protocol
 
 from glacier_mpu.errors import SourceChanged, SourceUnreadable, quoted
 from glacier_mpu.source.blocks import Block
-from glacier_mpu.source.treehash import Digest
+from glacier_mpu.source.treehash import LEAF_SIZE, Digest
 from glacier_mpu.stop import Stop
 
 
@@ -21,10 +21,6 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """What messages call it: a file's path."""
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
 
     def digest(self, block: Block, *, stop: Stop, on_read: Callable[[int], None]) -> Digest:
         """Read the block once and return both its hashes; `on_read` hears the size of each read.
@@ -60,6 +56,9 @@ class Source(Protocol):
 
         Raises SourceUnreadable if it cannot be looked at.
         """
+
+    def other_bytes(self, block: Block) -> SourceChanged:
+        """Return the error for a block that was other bytes when it was read again."""
 
 
 class BlockBody:
@@ -168,7 +167,29 @@ class BlockBody:
         self.furthest = max(self.furthest, position)
 
 
-def unreadable(name: str, block: Block, error: OSError) -> SourceUnreadable:
+def leaves(
+    file: FileIO, block: Block, *, name: str, stop: Stop, on_read: Callable[[int], None]
+) -> Iterator[memoryview]:
+    """Yield the block, from where the file stands, in leaves of the tree hash.
+
+    All are in one buffer: each is gone when the next is asked for. Raises Stopped,
+    SourceUnreadable, SourceChanged, OSError.
+    """
+    buffer = memoryview(bytearray(min(LEAF_SIZE, block.size)))
+    for start in range(0, block.size, LEAF_SIZE):
+        stop.check()
+        leaf = buffer[: min(LEAF_SIZE, block.size - start)]
+        filled = 0
+        while filled < len(leaf):
+            count = file.readinto(leaf[filled:])
+            if not count:
+                raise ends_early(file, name, block)
+            filled += count
+        on_read(filled)
+        yield leaf
+
+
+def unreadable(name: str, block: Block, error: Exception) -> SourceUnreadable:
     """Return the error for a block that cannot be read."""
     return SourceUnreadable(
         f"cannot read block {block.number} of {quoted(name)} "
@@ -196,6 +217,6 @@ def ends_early(file: FileIO, name: str, block: Block) -> SourceUnreadable | Sour
     )
 
 
-def reason(error: OSError | ValueError) -> str:
+def reason(error: Exception) -> str:
     """Return what the system says, without the path and the number."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,9 +1,10 @@
-"""Whether a file lies on a disk that rotates, where reading in several places costs seeks."""
+"""Whether the source lies on a disk that rotates, where reading in several places costs seeks."""
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 
 # What the models of virtual disks are called by QEMU, VirtualBox, VMware and Hyper-V.
@@ -12,7 +13,7 @@ _VIRTIO_DEVICE = re.compile(r"/virtio\d+/")
 
 
 def is_rotating(path: str, sys_root: str = "/sys") -> bool | None:
-    """Tell whether the file lies on a disk that rotates; None where nothing tells.
+    """Tell whether the file or device lies on a disk that rotates; None where nothing tells.
 
     Linux tells it of each block device, by the number that a file's status names. NFS, SMB, btrfs
     and overlay have numbers without a block device; other systems have no such place.
@@ -21,7 +22,8 @@ def is_rotating(path: str, sys_root: str = "/sys") -> bool | None:
     if sys.platform == "win32":
         return None
     try:
-        device = os.stat(path).st_dev
+        status = os.stat(path)
+        device = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev
         number = f"{os.major(device)}:{os.minor(device)}"
         return _rotates(os.path.realpath(f"{sys_root}/dev/block/{number}"))
     except OSError:

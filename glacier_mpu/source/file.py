@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,15 +14,13 @@ from io import FileIO
 from glacier_mpu.errors import (
     BadInput,
     SourceChanged,
-    SourceIsDevice,
-    SourceIsFolder,
     SourceIsStream,
     SourceUnreadable,
     quoted,
 )
 from glacier_mpu.source.blocks import Block, check_file_size
-from glacier_mpu.source.body import BlockBody, ends_early, reason, unreadable
-from glacier_mpu.source.treehash import LEAF_SIZE, Digest, digest
+from glacier_mpu.source.body import BlockBody, leaves, reason, unreadable
+from glacier_mpu.source.treehash import Digest, digest
 from glacier_mpu.stop import Stop
 
 # No file system that is in use counts its times in longer steps: FAT's are of 2 s.
@@ -31,41 +28,22 @@ REST_NS = 2 * 10**9
 
 
 def inspect(path: str) -> FileSource:
-    """Look at the file that is to be uploaded.
+    """Look at the regular file that is to be uploaded.
 
-    Raises BadInput for what cannot be an archive: missing, no regular file, unreadable, empty, too
-    large.
+    Raises BadInput for what cannot be an archive: missing, unreadable, empty, too large; and
+    SourceIsStream for a file whose size is not its content's.
     """
     try:
-        status = os.stat(path)
-    except (OSError, ValueError) as error:
-        if path == "-":
-            raise SourceIsStream("standard input cannot be uploaded, only a file") from error
-        tried = quoted(os.path.abspath(path) if path else "")  # in whatever folder this runs
-        raise BadInput(f"cannot upload {tried}: {reason(error)}") from error
-    _refuse_other_kinds(path, status.st_mode)
-    try:
+        source = _look(path)
         with open(path, "rb", buffering=0) as file:
             # Opened to learn now, and not in hours, that it may be read.
-            has_content_all_the_same = not status.st_size and file.read(1)
-    except OSError as error:
+            has_content_all_the_same = not source.size and file.read(1)
+    except (OSError, ValueError) as error:
         raise BadInput(f"cannot read {quoted(path)}: {reason(error)}") from error
     if has_content_all_the_same:  # as files in /proc have
         raise SourceIsStream(f"{quoted(path)} has content, but no size before it is read")
-    check_file_size(status.st_size)
-    return _source(path, status)
-
-
-def _refuse_other_kinds(path: str, mode: int) -> None:
-    """Raise BadInput unless it is a regular file, whose blocks can be read more than once."""
-    if stat.S_ISDIR(mode):
-        raise SourceIsFolder(f"{quoted(path)} is a folder")
-    if stat.S_ISBLK(mode):
-        raise SourceIsDevice(f"{quoted(path)} is a disk or a partition, not a file")
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
-        kind = kinds.get(stat.S_IFMT(mode), "something else")
-        raise SourceIsStream(f"{quoted(path)} is {kind}, not a file")
+    check_file_size(source.size)
+    return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +51,13 @@ class FileSource:
     """The file as it was when the run began; `mtime_ns` and `inode` tell it from a later one.
 
     `ctime_ns` changes with the content and cannot be set, but also with names and permissions; None
-    on Windows, where the system's is the time of creation.
+    on Windows, where the system's is the time of creation. A device has none of the three, and 0
+    for the inode.
     """
 
     path: str
     size: int
-    mtime_ns: int
+    mtime_ns: int | None
     inode: int
     ctime_ns: int | None = None
 
@@ -96,7 +75,7 @@ class FileSource:
             with self._opened(block) as file:
                 file.seek(block.offset)
                 _read_ahead(file, block)
-                return digest(self._leaves(file, block, stop=stop, on_read=on_read))
+                return digest(leaves(file, block, name=self.path, stop=stop, on_read=on_read))
         except OSError as error:
             raise unreadable(self.path, block, error) from error
 
@@ -151,22 +130,24 @@ class FileSource:
         and whether the file on it is the same can be told only then.
         """
         try:
-            now = _source(self.path, os.stat(self.path))
+            now = self.now()
         except OSError as error:
             raise SourceUnreadable(f"cannot access {quoted(self.path)}: {reason(error)}") from error
-        of_one_second = self.mtime_ns // 10**9 == now.mtime_ns // 10**9
-        as_time = as_moment if of_one_second else _as_local_time
         changes = [
-            f"its {name} was {say(before)}, now {say(after)}"
-            for name, before, after, say in (
-                ("size", self.size, now.size, str),
-                ("modification time", self.mtime_ns, now.mtime_ns, as_time),
-                ("inode", self.inode, now.inode, str),
+            f"its {name} was {before}, now {after}"
+            for name, (before, after) in (
+                ("size", (self.size, now.size)),
+                ("modification time", _as_times(self.mtime_ns, now.mtime_ns)),
+                ("inode", (self.inode, now.inode)),
             )
             if before != after
         ]
         if changes:
             raise SourceChanged(f"{quoted(self.path)} changed during the run: {'; '.join(changes)}")
+
+    def now(self) -> FileSource:
+        """Return the source as it is now. Raises OSError."""
+        return _look(self.path)
 
     def _opened(self, block: Block) -> FileIO:
         """Open the file for this block. Raises SourceUnreadable, or SourceChanged for another."""
@@ -184,27 +165,18 @@ class FileSource:
         another may leave them as they are. Source: https://git-scm.com/docs/racy-git
         """
         try:
-            now = _source(self.path, os.stat(self.path))
+            now = self.now()
         except OSError:
             return False
-        return now == self and clock() - max(now.mtime_ns, now.ctime_ns or 0) > REST_NS
+        return now == self and clock() - max(now.mtime_ns or 0, now.ctime_ns or 0) > REST_NS
 
-    def _leaves(
-        self, file: FileIO, block: Block, *, stop: Stop, on_read: Callable[[int], None]
-    ) -> Iterator[memoryview]:
-        """Yield the block in leaves, all in one buffer: each is gone when the next is asked for."""
-        buffer = memoryview(bytearray(min(LEAF_SIZE, block.size)))
-        for start in range(0, block.size, LEAF_SIZE):
-            stop.check()
-            leaf = buffer[: min(LEAF_SIZE, block.size - start)]
-            filled = 0
-            while filled < len(leaf):
-                count = file.readinto(leaf[filled:])
-                if not count:
-                    raise ends_early(file, self.path, block)
-                filled += count
-            on_read(filled)
-            yield leaf
+    def other_bytes(self, block: Block) -> SourceChanged:
+        """Return the error for a block that was other bytes when it was read again."""
+        return SourceChanged(
+            f"block {block.number} of {quoted(self.path)} had other content when it was read "
+            "again, though the file's size and time are unchanged: something writes to it, or this "
+            "machine's memory or disk is faulty"
+        )
 
 
 def as_moment(nanoseconds: int) -> str:
@@ -224,7 +196,16 @@ def _as_local_time(nanoseconds: int) -> str:
         return as_moment(nanoseconds)
 
 
-def _source(path: str, status: os.stat_result) -> FileSource:
+def _as_times(before: int | None, after: int | None) -> tuple[str, str]:
+    """Write both so that they differ if they do, and no more precisely than that takes."""
+    if before is None or after is None:
+        return str(before), str(after)
+    as_time = as_moment if before // 10**9 == after // 10**9 else _as_local_time
+    return as_time(before), as_time(after)
+
+
+def _look(path: str) -> FileSource:
+    status = os.stat(path)
     return FileSource(
         path=path,
         size=status.st_size,

@@ -41,7 +41,7 @@ class Head:
 
     inode: int
     size: int
-    mtime_ns: int
+    mtime_ns: int | None
     ctime_ns: int | None
     block_size: int
 

@@ -51,6 +51,12 @@ class Sys:
         link_to(device, self.root / f"dev/block/{os.major(number)}:{os.minor(number)}")
         return is_rotating(str(self.file), str(self.root))
 
+    def says_of(self, device: Path, path: str) -> bool | None:
+        """Return what is said of the device at this path."""
+        number = os.stat(path).st_rdev
+        link_to(device, self.root / f"dev/block/{os.major(number)}:{os.minor(number)}")
+        return is_rotating(path, str(self.root))
+
 
 def link_to(target: Path, link: Path) -> None:
     link.symlink_to(os.path.relpath(target, link.parent))
@@ -105,6 +111,11 @@ def test_a_virtual_machines_disk_that_is_said_not_to_rotate_does_not(sys: Sys) -
 def test_a_stack_of_a_virtual_and_a_rotating_disk_rotates(sys: Sys) -> None:
     virtual = sys.disk("pci0000:00/0000:00:02.0/virtio1/block/vda", "1")
     assert sys.says(sys.stack("md0", "1", virtual, sys.disk(SATA, "1"))) is True
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/loop0"), reason="no block device at hand")
+def test_a_device_is_the_disk_itself_and_not_where_its_name_lies(sys: Sys) -> None:
+    assert sys.says_of(sys.disk(SATA, "1"), "/dev/loop0") is True
 
 
 def test_a_file_system_without_a_disk_of_its_own_is_not_known(sys: Sys) -> None:
