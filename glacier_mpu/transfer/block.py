@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from glacier_mpu.errors import SourceChanged, SourceUnreadable, UploadError, quoted
+from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.source.blocks import Block
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.ledger import Remembered
@@ -174,7 +174,7 @@ def _send_as_it_is(task: BlockTask, digest: Digest, context: Context) -> Digest:
         if again.tree == digest.tree:
             raise
     if not isinstance(digest, Remembered):
-        raise _other_bytes(task)
+        raise task.source.other_bytes(task.block)
     return _send_as_it_is(task, again, context)
 
 
@@ -184,14 +184,6 @@ def _read_again(task: BlockTask, context: Context, mismatch: HashMismatch) -> Di
         return _read(task, context, stop=context.stop)
     except SourceUnreadable:
         raise mismatch from None
-
-
-def _other_bytes(task: BlockTask) -> SourceChanged:
-    return SourceChanged(
-        f"block {task.block.number} of {quoted(task.source.name)} had other content when it was "
-        "read again, though the file's size and time are unchanged: something writes to it, or "
-        "this machine's memory or disk is faulty"
-    )
 
 
 def _send(task: BlockTask, digest: Digest, context: Context) -> None:

@@ -11,19 +11,42 @@ from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.source.file import FileSource
 from glacier_mpu.source.ledger import Ledger
 from glacier_mpu.source.treehash import Digest
-from glacier_mpu.transfer.request import Request
+from glacier_mpu.transfer.request import FileRequest, Request
 from glacier_mpu.vault.answers import Listing, OpenUpload, StoredPart
+from glacier_mpu.vault.calls import Vault
+from glacier_mpu.vault.errors import CompletionUnknown, UploadNotFound
 from glacier_mpu.vault.retry import Retries
 
 # Read from the file for each of several uploads of its description, to choose among them.
 SAMPLED_BLOCKS = 8
 
 
-def plan_in(upload: OpenUpload, request: Request) -> Plan:
+def plan_in(upload: OpenUpload, request: FileRequest) -> Plan:
     """Return the plan of the request's file in this upload. Raises BadInput if it does not fit."""
     if request.block_size not in (None, upload.block_size):
         raise BlockSizeMismatch(f"the open upload has blocks of {upload.block_size // MIB} MiB")
     return Plan(request.source.size, upload.block_size)
+
+
+def is_described_so(upload: OpenUpload, request: Request) -> bool:
+    """Tell whether the open upload has the request's description."""
+    return upload.description.strip() == request.description.strip()
+
+
+def list_found(upload: OpenUpload, vault: Vault) -> Listing:
+    """List what an upload holds that the vault has just told of.
+
+    Raises CompletionUnknown if it is gone: another run has completed it, or somebody aborted it,
+    and to begin a new one could store the same twice.
+    """
+    try:
+        return vault.list_parts(upload.upload_id)
+    except UploadNotFound as error:
+        raise CompletionUnknown(
+            f"{error.message}; the upload was listed a moment ago: another run completed it, or it "
+            "was aborted or expired",
+            sent=False,
+        ) from error
 
 
 def stored_blocks(listing: Listing, plan: Plan) -> dict[int, StoredPart]:

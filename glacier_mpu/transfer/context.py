@@ -11,10 +11,10 @@ from glacier_mpu.errors import SourceUnreadable, UploadError
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.bandwidth import BandwidthChanged, Throttle, Timetable
 from glacier_mpu.transfer.deadline import Deadline, WindingDown
-from glacier_mpu.transfer.events import Meter, Watcher
 from glacier_mpu.transfer.pacing import MOST_SLOTS, Tuner
 from glacier_mpu.transfer.readers import Readers
 from glacier_mpu.transfer.request import Request
+from glacier_mpu.transfer.watcher import Meter, Watcher
 from glacier_mpu.transfer.workers import Gate, cores
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address

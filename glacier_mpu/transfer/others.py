@@ -12,7 +12,7 @@ from glacier_mpu.errors import BadInput
 from glacier_mpu.source.blocks import Plan
 from glacier_mpu.transfer.candidates import Candidate, Sample, plan_in
 from glacier_mpu.transfer.events import OtherUpload
-from glacier_mpu.transfer.request import Request
+from glacier_mpu.transfer.request import FileRequest
 from glacier_mpu.vault.answers import Listing, OpenUpload
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.errors import UploadNotFound, VaultError
@@ -24,7 +24,7 @@ MOST_TOLD = 3
 
 def tell_of_others(
     uploads: Sequence[OpenUpload],
-    request: Request,
+    request: FileRequest,
     vault: Vault,
     sample: Sample,
     hear: Callable[[OtherUpload], None],
@@ -48,7 +48,7 @@ def tell_of_others(
 
 
 def _of_this_file(
-    uploads: Sequence[OpenUpload], request: Request, vault: Vault, sample: Sample
+    uploads: Sequence[OpenUpload], request: FileRequest, vault: Vault, sample: Sample
 ) -> Iterator[Candidate]:
     for upload, plan in _newest_with_plan(uploads, request):
         try:
@@ -64,7 +64,7 @@ def _of_this_file(
 
 
 def _newest_with_plan(
-    uploads: Sequence[OpenUpload], request: Request
+    uploads: Sequence[OpenUpload], request: FileRequest
 ) -> list[tuple[OpenUpload, Plan]]:
     """Return the newest uploads whose block size could be that of the file, with its plan."""
     fitting = []

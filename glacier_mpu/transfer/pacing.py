@@ -240,6 +240,7 @@ class Tuner:
     ) -> None:
         self._timing = timing
         self._clock = clock
+        self._hear = hear
         self._search = Search(most, timing, hear)
         self._measurement: Measurement | None = None
         self._asked = threading.Event()
@@ -249,6 +250,10 @@ class Tuner:
     def slots(self) -> int:
         """How many blocks to send at once now."""
         return self._search.trial.slots
+
+    def limit(self, most: int) -> None:
+        """Let there never be more slots than this. To be called before the first tick."""
+        self._search = Search(most, self._timing, self._hear)
 
     def slow_down(self) -> None:
         """Note that the service or the line asks for less; `tick` acts on it. Thread-safe."""

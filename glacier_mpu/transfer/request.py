@@ -10,6 +10,7 @@ from enum import Enum
 from glacier_mpu.errors import BlocksOutsideFile, NotTheWholeFile, UploadError
 from glacier_mpu.source.blocks import (
     MIB,
+    PREFERRED_BLOCK,
     Plan,
     as_named_ranges,
     as_ranges,
@@ -17,6 +18,7 @@ from glacier_mpu.source.blocks import (
     smallest_block_size,
 )
 from glacier_mpu.source.file import FileSource
+from glacier_mpu.source.pipe import StreamSource
 from glacier_mpu.transfer.bandwidth import Timetable
 from glacier_mpu.transfer.deadline import StopTime
 from glacier_mpu.vault.answers import Archive
@@ -24,26 +26,21 @@ from glacier_mpu.vault.answers import Archive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be uploaded, and how.
+    """What any upload is asked for, of whatever source.
 
     block_size      in bytes; None is the open upload's own, or the best for a new one
-    first, last     block numbers, both included; None is the file's own end
+    finish          complete the upload once all is stored
     slots           blocks sent at once; None is found out while sending
     max_bandwidth   bytes a second for all blocks together, by the clock; None is no limit
     stop_time       when no block begins any more; None is never
     keep_going      a failed block does not end the run, unless every other would fail alike
     abort           abort the upload when a block fails for good by what the service answered
     resume          resume the open upload of this description, if the vault has one
-    ledger          folder of the hashes that earlier runs computed; None is none
-    recheck         read all blocks again, also those that the ledger knows
     """
 
-    source: FileSource
     description: str
     upload_id: str | None = None
     block_size: int | None = None
-    first: int | None = None
-    last: int | None = None
     finish: bool = True
     slots: int | None = 1
     max_bandwidth: Timetable | None = None
@@ -51,13 +48,27 @@ class Request:
     keep_going: bool = False
     abort: bool = False
     resume: bool = False
-    ledger: str | None = None
-    recheck: bool = False
 
     @property
     def resumes(self) -> bool:
         """Whether the request is to resume what an earlier run began."""
         return self.upload_id is not None or self.resume
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRequest(Request):
+    """The upload of a file.
+
+    first, last     block numbers, both included; None is the file's own end
+    ledger          folder of the hashes that earlier runs computed; None is none
+    recheck         read all blocks again, also those that the ledger knows
+    """
+
+    source: FileSource
+    first: int | None = None
+    last: int | None = None
+    ledger: str | None = None
+    recheck: bool = False
 
     def check(self) -> None:
         """Raise BadInput for what can be known to be wrong before any call.
@@ -90,6 +101,33 @@ class Request:
         return plan
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRequest(Request):
+    """The upload of a stream, which is read once, in order, and whose size is not known.
+
+    expected_size   the most bytes that are expected, by which blocks are chosen; None is unknown
+    spool           folder for the blocks that are in hand; None is the platform's temporary folder
+    overwrite       send the stream to the open upload, though what is stored there is another
+    """
+
+    source: StreamSource
+    expected_size: int | None = None
+    spool: str | None = None
+    overwrite: bool = False
+
+    @property
+    def new_block_size(self) -> int:
+        """The block size of a new upload: the smallest that the expected size allows, or 128 MiB.
+
+        Raises BadInput if the block size that is asked for is too small for the expected size.
+        """
+        if self.expected_size is None:
+            return self.block_size or PREFERRED_BLOCK
+        return Plan(
+            self.expected_size, self.block_size or smallest_block_size(self.expected_size)
+        ).block_size
+
+
 class Status(Enum):
     """How a run ended. STORED: all asked blocks are stored, and completion was not asked for."""
 
@@ -105,8 +143,9 @@ class Status(Enum):
 class Outcome:
     """The end of a run.
 
-    missing        the file's blocks that have still to be sent, as far as is known
-    unproven       the file's blocks that are not known to be stored as the file has them
+    plan           None where the vault was not heard, or a stream has not been read to its end
+    missing        the blocks that have still to be sent, as far as is known
+    unproven       the blocks that are not known to be stored as the source has them
     description    of the open upload and so of the archive
     region         that the calls went to
     bytes_sent     all that was sent, what had to be sent again included

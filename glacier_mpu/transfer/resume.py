@@ -13,7 +13,14 @@ from glacier_mpu.source.file import FileSource
 from glacier_mpu.source.filelock import lock
 from glacier_mpu.source.ledger import Ledger
 from glacier_mpu.source.treehash import Digest
-from glacier_mpu.transfer.candidates import SAMPLED_BLOCKS, Sample, plan_in, stored_blocks
+from glacier_mpu.transfer.candidates import (
+    SAMPLED_BLOCKS,
+    Sample,
+    is_described_so,
+    list_found,
+    plan_in,
+    stored_blocks,
+)
 from glacier_mpu.transfer.events import (
     BlockSizeRaised,
     CandidateRejected,
@@ -22,10 +29,9 @@ from glacier_mpu.transfer.events import (
     Resuming,
 )
 from glacier_mpu.transfer.others import tell_of_others
-from glacier_mpu.transfer.request import Request
+from glacier_mpu.transfer.request import FileRequest
 from glacier_mpu.vault.answers import Listing, OpenUpload, StoredPart
 from glacier_mpu.vault.calls import Vault
-from glacier_mpu.vault.errors import CompletionUnknown, UploadNotFound
 from glacier_mpu.vault.retry import Retries
 
 _LOCK_TRIES = 300
@@ -52,7 +58,7 @@ class Opened:
 
 
 def open_upload(
-    request: Request, vault: Vault, *, ledger: Ledger, reads: Retries, hear: Hear
+    request: FileRequest, vault: Vault, *, ledger: Ledger, reads: Retries, hear: Hear
 ) -> Opened:
     """Find the upload to resume, or begin one; may take as long as its calls are retried.
 
@@ -76,7 +82,7 @@ def open_upload(
     return replace(opened, known=known, fresh=read if sample.at_rest else {})
 
 
-def _begun(request: Request, vault: Vault, hear: Hear) -> Opened:
+def _begun(request: FileRequest, vault: Vault, hear: Hear) -> Opened:
     plan = request.plan()
     if request.block_size is None and plan.block_size != PREFERRED_BLOCK:
         hear(BlockSizeRaised(plan.block_size))
@@ -84,7 +90,7 @@ def _begun(request: Request, vault: Vault, hear: Hear) -> Opened:
     return Opened(upload_id=upload_id, plan=plan, description=request.description, is_new=True)
 
 
-def _resumed(listing: Listing, request: Request) -> Opened:
+def _resumed(listing: Listing, request: FileRequest) -> Opened:
     plan = plan_in(listing.upload, request)
     plan.selection(request.first, request.last)  # refuses what the file does not have
     return Opened(
@@ -96,7 +102,7 @@ def _resumed(listing: Listing, request: Request) -> Opened:
     )
 
 
-def _find(request: Request, vault: Vault, sample: Sample, hear: Hear) -> Opened | None:
+def _find(request: FileRequest, vault: Vault, sample: Sample, hear: Hear) -> Opened | None:
     """Return the open upload to resume, or None; `hear` is told which and why.
 
     It has the request's description and, where one is asked for, block size, and it holds blocks
@@ -105,7 +111,7 @@ def _find(request: Request, vault: Vault, sample: Sample, hear: Hear) -> Opened 
     hold blocks of this file are told of, and left to the user to choose.
     """
     uploads = vault.list_uploads()
-    mine = [upload for upload in uploads if _is_described_so(upload, request)]
+    mine = [upload for upload in uploads if is_described_so(upload, request)]
     fitting = list(_fitting(mine, request, vault, hear))
     enough = 1 if len(fitting) == 1 else SAMPLED_BLOCKS
     candidates = []
@@ -116,7 +122,7 @@ def _find(request: Request, vault: Vault, sample: Sample, hear: Hear) -> Opened 
         else:
             candidates.append(candidate)
     if not candidates:
-        others = [upload for upload in uploads if not _is_described_so(upload, request)]
+        others = [upload for upload in uploads if not is_described_so(upload, request)]
         tell_of_others(others, request, vault, sample, hear)
         hear(NothingToResume(request.description))
         return None
@@ -134,31 +140,20 @@ def _find(request: Request, vault: Vault, sample: Sample, hear: Hear) -> Opened 
     return _resumed(best.listing, request)
 
 
-def _is_described_so(upload: OpenUpload, request: Request) -> bool:
-    return upload.description.strip() == request.description.strip()
-
-
 def _fitting(
-    uploads: Sequence[OpenUpload], request: Request, vault: Vault, hear: Hear
+    uploads: Sequence[OpenUpload], request: FileRequest, vault: Vault, hear: Hear
 ) -> Iterator[tuple[Listing, Plan]]:
     """Yield those of the uploads of its description that the file fits, and tell why not others.
 
-    Raises CompletionUnknown if one is gone as soon as it was listed: another run has completed it,
-    or somebody aborted it, and to begin a new one could store the file twice.
+    Raises CompletionUnknown if one is gone as soon as it was listed.
     """
     for upload in uploads:
         try:
             plan = plan_in(upload, request)
-            listing = vault.list_parts(upload.upload_id)
+            listing = list_found(upload, vault)
             stored_blocks(listing, plan)
         except BadInput as error:
             hear(CandidateRejected(upload.upload_id, error))
-        except UploadNotFound as error:
-            raise CompletionUnknown(
-                f"{error.message}; the upload was listed a moment ago: another run completed it, "
-                "or it was aborted or expired",
-                sent=False,
-            ) from error
         else:
             yield listing, plan
 

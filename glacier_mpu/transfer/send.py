@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from glacier_mpu.errors import UploadError
-from glacier_mpu.source.blocks import Plan
+from glacier_mpu.source.blocks import Block, Plan
 from glacier_mpu.source.body import Source
 from glacier_mpu.source.treehash import Digest, combine
 from glacier_mpu.stop import Stopped
@@ -23,7 +23,8 @@ from glacier_mpu.transfer.events import (
     BlocksBegin,
     BlockSent,
 )
-from glacier_mpu.transfer.workers import Lane, Workers, run_each
+from glacier_mpu.transfer.feed import Feed
+from glacier_mpu.transfer.workers import Queue, Workers, run_each
 from glacier_mpu.vault.answers import StoredPart
 
 
@@ -154,18 +155,43 @@ class Sender:
                     to_send.append(replace(task, stored=None, digest=digest))
             return self._ending_error is None and not deadline.is_over
 
-        run_each(
-            self._workers.submit,
-            [
-                Lane(to_send, lambda: self._workers.window),
-                Lane(to_compare, lambda: self._workers.readers),
-            ],
-            on_finished=finished,
-            tick=tick,
-        )
+        sending: Queue[BlockTask] = Queue(to_send, lambda: self._workers.window)
+        reading: Queue[BlockTask] = Queue(to_compare, lambda: self._workers.readers)
+        run_each(self._workers.submit, [sending, reading], on_finished=finished, tick=tick)
         if self._ending_error is not None:
             raise self._ending_error
         if to_send or to_compare or self._turned_away:
+            raise Stopped
+
+    def send_fed(
+        self,
+        feed: Feed,
+        *,
+        on_failed: Callable[[Block, UploadError], None],
+        tick: Callable[[], None],
+    ) -> None:
+        """Send the blocks that are read from a stream, to its end.
+
+        Raises the error that ends the run once all blocks in hand have come to an end; a block that
+        failed may only be noted, and told to `on_failed`. Raises Stopped if the stream was not read
+        to its end because the stop time has come.
+        """
+        deadline = self._context.deadline
+
+        def finished(task: BlockTask, future: Future[BlockDone]) -> bool:
+            self._finished(task, future)
+            error = self._blocks.failed.get(task.block.number)
+            if error is not None:
+                on_failed(task.block, error)
+            return self._ending_error is None and not deadline.is_over
+
+        run_each(self._workers.submit, [feed], on_finished=finished, tick=tick)
+        for error in (self._ending_error, feed.error):
+            if error is not None:
+                raise error
+        if not (feed.has_ended or deadline.is_over):
+            self._blocks.raise_failure()  # failed blocks fill the spool
+        if not feed.has_ended or self._turned_away:
             raise Stopped
 
     def _finished(self, task: BlockTask, future: Future[BlockDone]) -> Digest | None:

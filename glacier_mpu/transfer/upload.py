@@ -14,9 +14,12 @@ from datetime import datetime
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.block import BlockDone, BlockTask, line_up, upload_block
 from glacier_mpu.transfer.context import Context, opened_context, utc_now
-from glacier_mpu.transfer.events import Connected, Watcher
-from glacier_mpu.transfer.request import Outcome, Request
+from glacier_mpu.transfer.events import Connected
+from glacier_mpu.transfer.file_run import FileRun
+from glacier_mpu.transfer.request import FileRequest, Outcome, Request, StreamRequest
 from glacier_mpu.transfer.run import Run
+from glacier_mpu.transfer.stream_run import StreamRun
+from glacier_mpu.transfer.watcher import Watcher
 from glacier_mpu.transfer.workers import Threads, Workers
 from glacier_mpu.vault.client import Address
 
@@ -47,13 +50,22 @@ def upload(
             watcher.hear(context.vault.unknown_region)
         context.look()
         with closing((workers or _threads)(context)) as doing:
-            outcome = Run(request, context, doing).carry_out()
+            outcome = _run_of(request, context, doing).carry_out()
         return replace(
             outcome,
             region=context.vault.region,
             bytes_sent=context.meter.bytes_sent,
             retries=context.meter.retries,
         )
+
+
+def _run_of(request: Request, context: Context, workers: BlockWorkers) -> Run:
+    match request:
+        case FileRequest():
+            return FileRun(request, context, workers)
+        case StreamRequest():
+            return StreamRun(request, context, workers)
+    raise TypeError(request)
 
 
 def _threads(context: Context) -> BlockWorkers:

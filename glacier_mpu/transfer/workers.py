@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from glacier_mpu.stop import Stop
 
 Task = TypeVar("Task")
 TaskIn = TypeVar("TaskIn", contravariant=True)
+TaskOut = TypeVar("TaskOut", covariant=True)
 Done = TypeVar("Done")
 Result = TypeVar("Result")
 Place = tuple[int, ...]
@@ -182,12 +183,31 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+class Lane(Protocol[TaskOut]):
+    """Tasks in order, of which `window()` are in hand at once. More may come meanwhile.
+
+    awaited  is done when `next` should be asked again; None where nothing is to be awaited
+    """
+
+    @property
+    def awaited(self) -> Future[Any] | None: ...
+
+    def window(self) -> int: ...
+
+    def next(self) -> TaskOut | None:
+        """Return the next task, or None if there is none now."""
+
+
 @dataclass(frozen=True, slots=True)
-class Lane(Generic[Task]):
-    """Tasks in order, of which `window()` are in hand at once. More may be added meanwhile."""
+class Queue(Generic[Task]):
+    """A lane whose tasks are there."""
 
     tasks: deque[Task]
     window: Callable[[], int]
+    awaited: None = None
+
+    def next(self) -> Task | None:
+        return self.tasks.popleft() if self.tasks else None
 
 
 def run_each(
@@ -208,14 +228,14 @@ def run_each(
     going = True
     while True:
         for number, lane in enumerate(lanes):
-            while going and lane.tasks and in_hand[number] < lane.window():
-                task = lane.tasks.popleft()
+            while going and in_hand[number] < lane.window() and (task := lane.next()) is not None:
                 running[submit(task)] = task, number
                 in_hand[number] += 1
-        if not running:
+        awaited = [lane.awaited for lane in lanes if going and lane.awaited is not None]
+        if not running and not awaited:
             return
-        finished, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
-        for future in finished:
+        wait([*running, *awaited], timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
+        for future in [future for future in running if future.done()]:
             task, number = running.pop(future)
             in_hand[number] -= 1
             going = on_finished(task, future) and going

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.support.scripts import ROOT
@@ -93,8 +94,39 @@ def _split(name: str, line: str, *, windows: bool) -> Iterator[Command]:
         if word not in ("&&", "|"):
             words.append(word)
         elif words:
-            yield Command(name, tuple(words[: words.index(">")] if ">" in words else words))
+            redirected = [at for at, word in enumerate(words) if word in ("<", ">")]
+            yield Command(name, tuple(words[: min(redirected, default=len(words))]))
             words = []
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A line that uploads what other programs write; `restore` gives that back, if it is told."""
+
+    document: str
+    upload: str
+    restore: str | None
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.upload.partition('--vault ')[2]}"
+
+    def commands(self) -> Iterator[Command]:
+        for line in filter(None, (self.upload, self.restore)):
+            yield from _split(self.document, line, windows=False)
+
+
+def recipes() -> Iterator[Recipe]:
+    """Yield each line with a script in the blocks that are marked as recipes, and what follows."""
+    for name in MANUAL:
+        for block in re.findall(r"^<!-- recipes -->\n```sh\n(.*?)^```$", read(name), re.S | re.M):
+            lines = [*block.splitlines(), ""]
+            for line, after in pairwise(lines):
+                if _calls_a_script(line):
+                    yield Recipe(name, line, None if _calls_a_script(after) else after or None)
+
+
+def _calls_a_script(line: str) -> bool:
+    return any(script in line for script in SCRIPTS)
 
 
 def files_linked_from(name: str) -> Iterator[tuple[Path, str]]:

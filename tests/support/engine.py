@@ -18,7 +18,7 @@ from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Waits
 from glacier_mpu.transfer.context import Context, utc_now
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event
-from glacier_mpu.transfer.request import Outcome, Request
+from glacier_mpu.transfer.request import FileRequest, Outcome
 from glacier_mpu.transfer.upload import BlockWorkers, upload
 from tests.support.scripts import address_of
 
@@ -107,10 +107,10 @@ def carry_out(
     waits: Waits = Waits(),
     **wishes: Any,
 ) -> Outcome:
-    """Upload the file; `wishes` are members of the Request."""
+    """Upload the file; `wishes` are members of the FileRequest."""
     source = path if isinstance(path, FileSource) else inspect(str(path))
     return upload(
-        Request(source=source, description=description, **wishes),
+        FileRequest(source=source, description=description, **wishes),
         address_of(server),
         watcher=watcher or Notes(),
         stop=stop or Stop(),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from glacier_mpu.cli.flags import Parser
+from glacier_mpu.cli.parser import Parser
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import ACCESS_KEY, REGION, SECRET_KEY
 from glacier_mpu.stop import Waits

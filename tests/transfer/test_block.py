@@ -19,7 +19,7 @@ from glacier_mpu.source.treehash import Digest
 from glacier_mpu.stop import Stop, Stopped, Waits
 from glacier_mpu.transfer.block import BlockTask, upload_block
 from glacier_mpu.transfer.context import Context, opened_context
-from glacier_mpu.transfer.request import Request
+from glacier_mpu.transfer.request import FileRequest
 from glacier_mpu.vault.answers import StoredPart
 from glacier_mpu.vault.errors import Refused
 from glacier_mpu.vault.line import Line
@@ -39,7 +39,7 @@ Digested = Callable[[int, Callable[[int], None]], object]
 def context_of(
     server: RehearsalServer, source: FileSource, notes: Notes, **wishes: Any
 ) -> Iterator[Context]:
-    request = Request(source=source, description="", block_size=BLOCK_1.size, **wishes)
+    request = FileRequest(source=source, description="", block_size=BLOCK_1.size, **wishes)
     waits = Waits(longest=0)
     with opened_context(
         request, address_of(server), watcher=notes, stop=Stop(), waits=waits

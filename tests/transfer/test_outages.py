@@ -21,7 +21,7 @@ from glacier_mpu.transfer.bandwidth import Timetable
 from glacier_mpu.transfer.context import Context, opened_context
 from glacier_mpu.transfer.events import BlockFailed, Event, TryingAgain
 from glacier_mpu.transfer.pacing import Tuner
-from glacier_mpu.transfer.request import Request, Status
+from glacier_mpu.transfer.request import FileRequest, Status
 from glacier_mpu.vault.errors import Throttled, TimedOut, Unreachable, VaultError
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.retry import Retry
@@ -226,7 +226,7 @@ def test_an_outage_that_ends_by_bytes_alone_is_told_by_a_look(
     server: RehearsalServer, make_file: Callable[..., Path], way: str
 ) -> None:
     notes, moves = Notes(), Moves()
-    request = Request(source=inspect(str(make_file(MIB))), description="")
+    request = FileRequest(source=inspect(str(make_file(MIB))), description="")
     with opened_context(
         request, address_of(server), watcher=notes, stop=Stop(), waits=Waits()
     ) as context:
@@ -269,7 +269,7 @@ def test_threads_auto_slows_down_at_what_was_too_much_and_at_nothing_else(
 ) -> None:
     slowed: list[Tuner] = []
     monkeypatch.setattr(Tuner, "slow_down", lambda tuner: slowed.append(tuner))
-    request = Request(source=inspect(str(make_file(5))), description="", slots=None)
+    request = FileRequest(source=inspect(str(make_file(5))), description="", slots=None)
     with opened_context(
         request, address_of(server), watcher=Notes(), stop=Stop(), waits=Waits()
     ) as context:

@@ -18,7 +18,7 @@ from glacier_mpu.transfer.block import BlockTask, upload_block
 from glacier_mpu.transfer.context import opened_context
 from glacier_mpu.transfer.events import BlocksBegin, Event
 from glacier_mpu.transfer.readers import Readers
-from glacier_mpu.transfer.request import Request, Status
+from glacier_mpu.transfer.request import FileRequest, Status
 from glacier_mpu.transfer.workers import Gate
 from glacier_mpu.vault.answers import StoredPart
 from tests.support.engine import Notes, carry_out
@@ -67,7 +67,7 @@ def rotating(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool | None], None]:
     """Return what says how the files of this test lie: on a disk that rotates, or does not."""
 
     def say(answer: bool | None) -> None:
-        monkeypatch.setattr("glacier_mpu.transfer.run.is_rotating", lambda _: answer)
+        monkeypatch.setattr("glacier_mpu.transfer.file_run.is_rotating", lambda _: answer)
 
     return say
 
@@ -227,7 +227,7 @@ def test_a_block_whose_hash_is_known_is_compared_without_counting_as_read(
 ) -> None:
     """It is there at once, whatever the disk: measured, it would look like a very fast one."""
     source = inspect(str(make_file(2 * MIB)))
-    request = Request(source=source, description="", block_size=MIB)
+    request = FileRequest(source=source, description="", block_size=MIB)
     notes, stop = Notes(), Stop()
     read, known = request.plan().blocks(range(2))
     digest = source.digest(known, stop=stop, on_read=lambda _: None)

@@ -160,7 +160,7 @@ def test_a_damaged_block_of_a_file_that_is_gone_by_then_is_still_called_damaged(
     [
         "glacier_mpu.source.file.FileSource.digest",
         "glacier_mpu.source.file.FileSource.check_unchanged",
-        "glacier_mpu.transfer.run.is_rotating",
+        "glacier_mpu.transfer.file_run.is_rotating",
     ],
 )
 def test_a_drive_that_hangs_holds_up_neither_the_display_nor_a_stop_nor_the_uploads_id(
@@ -208,7 +208,7 @@ def test_the_callers_thread_which_hears_signals_never_looks_at_the_file(
 
     for name in ("digest", "open", "release", "check_unchanged"):
         monkeypatch.setattr(FileSource, name, watched(name, getattr(FileSource, name)))
-    in_the_upload = "glacier_mpu.transfer.run.is_rotating"
+    in_the_upload = "glacier_mpu.transfer.file_run.is_rotating"
     monkeypatch.setattr(in_the_upload, watched("is_rotating", is_rotating))
     outcome = carry_out(server, source, upload_id=first.upload_id)
     assert outcome.status is Status.COMPLETED

@@ -29,7 +29,7 @@ from glacier_mpu.transfer.events import (
     Event,
     UploadOpened,
 )
-from glacier_mpu.transfer.request import Request, Status
+from glacier_mpu.transfer.request import FileRequest, Status
 from glacier_mpu.vault.calls import Vault
 from glacier_mpu.vault.client import Address
 from glacier_mpu.vault.errors import HashMismatch
@@ -388,7 +388,7 @@ class _Own:
     context: Context
 
 
-def _make_context(request: Request, address: Address) -> None:
+def _make_context(request: FileRequest, address: Address) -> None:
     opened = opened_context(request, address, watcher=Notes(), stop=Stop(), waits=Waits())
     _Own.context = _Own.holding.enter_context(opened)
 
@@ -402,7 +402,7 @@ class Processes:
 
     window = readers = 3
 
-    def __init__(self, request: Request, address: Address) -> None:
+    def __init__(self, request: FileRequest, address: Address) -> None:
         self._pool = ProcessPoolExecutor(
             2, get_context("spawn"), initializer=_make_context, initargs=(request, address)
         )
@@ -419,7 +419,7 @@ def test_processes_with_a_vault_each_can_do_the_tasks(
 ) -> None:
     source = make_file(9 * MIB + 1)
     stored = carry_out(server, source, block_size=MIB, last=3, finish=False)
-    request = Request(source=inspect(str(source)), description="")
+    request = FileRequest(source=inspect(str(source)), description="")
     notes = Notes()
     outcome = carry_out(
         server,
@@ -436,7 +436,7 @@ def test_an_error_in_another_process_comes_back_as_itself(
     server: RehearsalServer, make_file: MakeFile
 ) -> None:
     source = make_file(3 * MIB)
-    request = Request(source=inspect(str(source)), description="")
+    request = FileRequest(source=inspect(str(source)), description="")
     outcome = carry_out(
         server,
         source,
@@ -450,7 +450,7 @@ def test_an_error_in_another_process_comes_back_as_itself(
 class _Truncating(Processes):
     """The file becomes shorter before the first task begins."""
 
-    def __init__(self, request: Request, address: Address, path: Path) -> None:
+    def __init__(self, request: FileRequest, address: Address, path: Path) -> None:
         super().__init__(request, address)
         self._path = path
 
@@ -567,7 +567,7 @@ def test_one_slot_is_enough_for_any_number_of_tasks(
 ) -> None:
     """Slots, gates and handles are given back."""
     source = inspect(str(make_file(3 * MIB)))
-    request = Request(source=source, description="", block_size=MIB)
+    request = FileRequest(source=source, description="", block_size=MIB)
     stop = Stop()
     with opened_context(
         request, address_of(server), watcher=Notes(), stop=stop, waits=Waits()

@@ -13,7 +13,7 @@ import pytest
 
 from glacier_mpu.stop import Stop, Stopped
 from glacier_mpu.transfer import workers
-from glacier_mpu.transfer.workers import Gate, Lane, Threads, run_aside, run_each
+from glacier_mpu.transfer.workers import Gate, Queue, Threads, run_aside, run_each
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +50,8 @@ def never_asked() -> None:
     """Tick, and do nothing."""
 
 
-def lane(tasks: range, window: int) -> Lane[int]:
-    return Lane(deque(tasks), lambda: window)
+def lane(tasks: range, window: int) -> Queue[int]:
+    return Queue(deque(tasks), lambda: window)
 
 
 @pytest.mark.parametrize("at", [0, -1], ids=["oldest ends first", "newest ends first"])
@@ -142,7 +142,7 @@ def test_a_task_that_is_added_meanwhile_is_done_too_also_to_a_lane_that_was_empt
             second.append(task + 10)
         return True
 
-    lanes = [Lane(first, lambda: 1), Lane(second, lambda: 1)]
+    lanes = [Queue(first, lambda: 1), Queue(second, lambda: 1)]
     run_each(by_hand.submit, lanes, on_finished=on_finished, tick=by_hand.end_one)
     assert sorted(finished) == [0, 1, 10, 11]
 
