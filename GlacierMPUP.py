@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from glacier_mpu.cli.start import run_command, run_script
 
 if TYPE_CHECKING:
-    from glacier_mpu.cli.flags import Parser
+    from glacier_mpu.cli.parser import Parser
 
 
 def build_parser(prog: str = "GlacierMPUP.py") -> Parser:

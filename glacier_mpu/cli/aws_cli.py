@@ -12,10 +12,12 @@ from glacier_mpu.cli.quoting import pasteable
 class AwsCli:
     """The AWS CLI, told the same as this run; None leaves a flag out.
 
+    upload_id  of the upload that the run has left open, or empty
     rehearses  the run talks to its own stand-in, which no other program can reach
     """
 
     vault: str = ""
+    upload_id: str = ""
     account_id: str = "-"
     profile: str | None = None
     region: str | None = None
@@ -23,12 +25,13 @@ class AwsCli:
     rehearses: bool = False
 
     @classmethod
-    def of(cls, options: Options | None, *, region: str = "") -> AwsCli:
+    def of(cls, options: Options | None, *, region: str = "", upload_id: str = "") -> AwsCli:
         """Return the AWS CLI for these options; `region` is the one that calls went to, if any."""
         if options is None:
             return cls()
         return cls(
             vault=options.vault,
+            upload_id=upload_id,
             account_id=options.account_id,
             profile=options.profile,
             region=region or options.region,

@@ -14,6 +14,7 @@ from glacier_mpu.cli.progress import Display
 from glacier_mpu.cli.progress_line import done_of_all
 from glacier_mpu.cli.words import as_text, begin_lines
 from glacier_mpu.transfer.events import BlockMatches, BlocksBegin, BlockSent, Event, UploadOpened
+from glacier_mpu.transfer.stream_events import StreamOpened
 
 _COUNTED = (BlockSent, BlockMatches)
 # A terminal shows Ctrl-C as two characters behind the bar, and one in the last column makes some
@@ -49,6 +50,10 @@ class BarDisplay(Display):
             self._draw()
         elif isinstance(event, UploadOpened):
             self._say_opened(event)
+        elif isinstance(event, StreamOpened):
+            self._say_stream_opened(event)
+            self._begins = True
+            self._draw()
         elif not isinstance(event, _COUNTED) and not self._is_detail(event):
             self._say(as_text(event))
 
@@ -56,10 +61,10 @@ class BarDisplay(Display):
         tqdm.write(line, file=self.lines.console)
 
     def _draw(self) -> None:
-        if not self._begins:
+        snapshot = self.snapshot()
+        if not (self._begins or snapshot.source_silent_seconds):
             return
         columns = max(1, self._columns() - _SPARE_COLUMNS)
-        snapshot = self.snapshot()
         done, size = done_of_all(snapshot)
         text = bar_text(snapshot, columns=columns)
         if self._bar is None:

@@ -16,14 +16,17 @@ from glacier_mpu.transfer.workers import cores
 # rehearsal the other end is in this process, too: connection, part, database and its log.
 _OF_A_SLOT = 3
 _OF_A_SLOT_IN_A_REHEARSAL = 6
+# The file of its block in the spool, and a duplicate of that to read it from its beginning.
+_OF_A_SLOT_THAT_SPOOLS = 2
 # Lists, completion, receipts, the lock, a rehearsal's folder. Each core that hashes has a source.
 _BESIDES = 20
 
 
-def make_room(slots: int | None, *, rehearses: bool) -> None:
+def make_room(slots: int | None, *, rehearses: bool, spools: bool = False) -> None:
     """Let this process open what so many slots need; None is as many as `auto` may come to.
 
-    Raises TooManySlots if the system does not allow it. Windows has no such limit.
+    What `spools` is a stream, whose blocks lie in files until they are stored. Raises TooManySlots
+    if the system does not allow it. Windows has no such limit.
     """
     if sys.platform == "win32":
         return
@@ -31,6 +34,8 @@ def make_room(slots: int | None, *, rehearses: bool) -> None:
 
     wanted = MOST_SLOTS if slots is None else slots
     of_a_slot = _OF_A_SLOT_IN_A_REHEARSAL if rehearses else _OF_A_SLOT
+    if spools:
+        of_a_slot += _OF_A_SLOT_THAT_SPOOLS
     besides = _open_now() + _BESIDES + cores()
     needed = besides + wanted * of_a_slot
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

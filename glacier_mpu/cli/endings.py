@@ -6,11 +6,18 @@ import os
 
 from glacier_mpu.cli.aws_cli import AwsCli
 from glacier_mpu.cli.figures import as_stop_time, blocks_left
-from glacier_mpu.cli.next_command import Command, next_command, paste_hint
+from glacier_mpu.cli.next_command import Command, command_anew, next_command, run_it
 from glacier_mpu.cli.next_step import error_lines, run_again_once
 from glacier_mpu.cli.options import Options
-from glacier_mpu.errors import quoted
-from glacier_mpu.source.blocks import as_ranges
+from glacier_mpu.cli.stream_words import said_text
+from glacier_mpu.errors import (
+    CommandFailed,
+    StreamTooLong,
+    StreamTooShort,
+    UploadError,
+    quoted,
+)
+from glacier_mpu.source.blocks import LARGEST_BLOCK, as_ranges
 from glacier_mpu.transfer.request import Outcome, Status
 from glacier_mpu.vault.errors import CompletionUnknown
 
@@ -21,12 +28,20 @@ def ending_lines(outcome: Outcome, options: Options, *, interrupted: bool) -> li
     if outcome.stop_time is not None and not interrupted:
         lines.append(f"stopped {as_stop_time(outcome.stop_time)} as asked")
     if outcome.error is not None:
-        aws = AwsCli.of(options, region=outcome.region)
+        aws = AwsCli.of(options, region=outcome.region, upload_id=outcome.upload_id)
         what, *step = error_lines(outcome.error, aws)
-        lines += [f"error: {what}", *step]
+        lines += [*_said(outcome.error, options), f"error: {what}", *step]
     if outcome.failed:
         lines.append(f"failed blocks: {as_ranges(outcome.failed)}")
     return lines + _ENDINGS[outcome.status](outcome, options)
+
+
+def _said(error: UploadError, options: Options) -> list[str]:
+    """Return what a command that failed said of it, where that was not shown as it came."""
+    if not (options.quiet and isinstance(error, CommandFailed)):
+        return []
+    program = os.path.basename(options.argv[0]) if options.argv else "command"
+    return [said_text(program, text) for text in error.said]
 
 
 def _interrupted(outcome: Outcome) -> str:
@@ -45,28 +60,40 @@ def _completed(outcome: Outcome, options: Options) -> list[str]:
 def _stored(outcome: Outcome, options: Options) -> list[str]:
     command = next_command(outcome, options)
     if not outcome.missing:
-        return _to_finish(outcome, command)
+        return _to_finish(outcome, command, options)
     stored = [f"every block that was asked for is stored; {left}" for left in _left(outcome)]
-    return [*stored, _stays_open(outcome), f"to resume, {_run(command)}", command]
+    return [*stored, _stays_open(outcome), f"to resume, {run_it(command, options)}", command]
 
 
 def _open(outcome: Outcome, options: Options) -> list[str]:
     command = next_command(outcome, options)
-    if outcome.plan and not outcome.unproven:
-        return _to_finish(outcome, command)
+    if isinstance(outcome.error, StreamTooLong):
+        return [_stays_open(outcome), *_anew(outcome.error, options)]
+    # Of a stream that is too short all is stored, and more.
+    if outcome.plan and not outcome.unproven and not isinstance(outcome.error, StreamTooShort):
+        return _to_finish(outcome, command, options)
     if outcome.upload_id:
-        return [*_left(outcome), _stays_open(outcome), f"to resume, {_run(command)}", command]
+        return [
+            *_left(outcome),
+            _stays_open(outcome),
+            f"to resume, {run_it(command, options)}",
+            command,
+        ]
     maybe = "an upload may have been started; " if outcome.may_have_begun else ""
-    return [f"{maybe}to try again, {_run(command)}", command]
+    return [f"{maybe}to try again, {run_it(command, options)}", command]
 
 
-def _to_finish(outcome: Outcome, command: Command) -> list[str]:
-    what = f"every block is stored; to finish, {_run(command)}"
+def _anew(error: StreamTooLong, options: Options) -> list[str]:
+    """Give the command for larger blocks, if there are any: with these the stream never fits."""
+    if error.block_size >= LARGEST_BLOCK:
+        return []
+    command = command_anew(2 * error.block_size, options)
+    return [f"to start a new upload with larger blocks, {run_it(command, options)}", command]
+
+
+def _to_finish(outcome: Outcome, command: Command, options: Options) -> list[str]:
+    what = f"every block is stored; to finish, {run_it(command, options)}"
     return [_stays_open(outcome), what, command]
-
-
-def _run(command: str) -> str:
-    return f"run{paste_hint(command)}:"
 
 
 def _left(outcome: Outcome) -> list[str]:
@@ -100,8 +127,8 @@ def _failed(outcome: Outcome, options: Options) -> list[str]:
     if outcome.may_have_begun:
         command = next_command(outcome, options)
         when = f"once {once}, " if once else ""
-        what = f"an upload may have been started; {when}to resume it or start one, {_run(command)}"
-        return [what, command]
+        what = f"an upload may have been started; {when}to resume it or start one, "
+        return [what + run_it(command, options), command]
     if outcome.error is None:  # it was interrupted
         return ["no upload was started"]
     return [f"no upload was started; run this again once {once}"] if once else []
@@ -121,7 +148,7 @@ def _unknown(outcome: Outcome, options: Options) -> list[str]:
     lines.append(_look_for_it(outcome, options))
     if not (error and error.gone):
         command = next_command(outcome, options)
-        lines += [f"the upload may still be open; to find out, {_run(command)}", command]
+        lines += [f"the upload may still be open; to find out, {run_it(command, options)}", command]
     return lines
 
 

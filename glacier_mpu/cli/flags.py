@@ -1,73 +1,35 @@
-"""The flags of both scripts, in the words of --help. The room for argparse."""
+"""The flags of both scripts, in the words of --help."""
 
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from glacier_mpu import __version__
 from glacier_mpu.cli import times, values
 from glacier_mpu.cli.completion import PrintCompletion
+from glacier_mpu.cli.parser import Help, Parser
 
 T = TypeVar("T")
 
-
-class FlagError(Exception):
-    """What was given is no command line of this script."""
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises FlagError where the stock one prints its usage and exits."""
-
-    def error(self, message: str) -> NoReturn:
-        # argparse calls a flag an argument, in front of its name.
-        raise FlagError(re.sub(r"(^|not allowed with )argument --", r"\1--", message))
-
-    def joined(self, arguments: Sequence[str]) -> list[str]:
-        """Join each flag to its value: one upload id in 64 begins with a hyphen, as a flag does."""
-        takes_value = {
-            flag: action.nargs is None for action in self._actions for flag in action.option_strings
-        }
-        words: list[str] = []
-        rest = iter(arguments)
-        for word in rest:
-            value = next(rest, None) if takes_value.get(word) else None
-            if value is None:
-                words.append(word)
-            elif value in takes_value:
-                words += [word, value]
-            else:
-                words.append(f"{word}={value}")
-        return words
-
-    def read(self, words: Sequence[str]) -> dict[str, Any]:
-        """Return the value of every flag. Raises FlagError; exits for --help, --version.
-
-        A value of two hyphens is refused: up to Python 3.12, argparse drops it and passes on a
-        list.
-        """
-        for word in words:
-            flag, _, value = word.partition("=")
-            if flag.startswith("--") and value == "--":
-                self.error(f"{flag}: the value cannot be --")
-            if flag.startswith("--") and flag not in self._option_string_actions:
-                self.error(f"there is no flag {flag}{self._nearest_to(flag)}")
-        return vars(self.parse_args(words))
-
-    def _nearest_to(self, flag: str) -> str:
-        import difflib  # --help need not wait for it
-
-        nearest = difflib.get_close_matches(flag, self._option_string_actions, n=1)
-        return f"; did you mean {nearest[0]}?" if nearest else ""
+_SOURCES = (
+    "The source is one of --source-path, --source-command, or a program and its arguments after "
+    "all flags and --, which needs no shell."
+)
+_STREAMS = (
+    "Standard input, a named pipe and the output of a command are streams: they are read once, in "
+    "order, and one that is resumed is read from its beginning again. A failed block never aborts "
+    "the upload of a stream."
+)
 
 
 def shared_parser(*, prog: str, description: str) -> Parser:
     """Return a parser with every flag that both scripts take."""
-    parser = Parser(prog=prog, description=description, allow_abbrev=False)
-    _add_what(parser.add_argument_group("source and vault"))
+    parser = Parser(prog=prog, description=description, allow_abbrev=False, formatter_class=Help)
+    _add_what(parser.add_argument_group("source and vault", _SOURCES))
     _add_how(parser.add_argument_group("upload"))
+    _add_streams(parser.add_argument_group("streams", _STREAMS))
     _add_when(parser.add_argument_group("time"))
     _add_service(parser.add_argument_group("connection"))
     _add_trial(parser.add_argument_group("testing"))
@@ -94,7 +56,17 @@ def add_threads(parser: Parser) -> None:
 
 def _add_what(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--source-path", required=True, metavar="FILE", help="the file to upload, 1 byte to 39 TiB"
+        "--source-path",
+        metavar="FILE|-",
+        help="the file or block device to upload, 1 byte to 39 TiB, or a named pipe; - is standard "
+        "input, of which nobody can tell whether the program that writes it failed",
+    )
+    group.add_argument(
+        "--source-command",
+        type=_checked(values.command),
+        metavar="COMMAND",
+        help="upload what this line for the shell writes to its standard output; if it fails, the "
+        "archive is not completed",
     )
     group.add_argument(
         "--vault", required=True, type=_checked(values.vault), help="the vault's name"
@@ -103,7 +75,7 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         "--comment",
         type=_checked(values.comment),
         help="archive description, up to 1,024 printable ASCII characters "
-        "(default: Archive for FILE)",
+        "(default: Archive for FILE, or Archive from a stream)",
     )
 
 
@@ -161,6 +133,30 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         "--recheck",
         action="store_true",
         help="read and hash every block again, also those that the ledger knows",
+    )
+
+
+def _add_streams(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--expected-size",
+        type=_checked(values.size),
+        metavar="SIZE",
+        help="the most that the stream may come to, such as 8TB or 500GiB, by which the smallest "
+        "block is chosen of which 10,000 hold it (default: not known, and blocks of 128 MiB hold "
+        "1.2 TiB)",
+    )
+    group.add_argument(
+        "--spool",
+        metavar="DIR",
+        help="folder with room for one block more than are sent at once: each lies there, in the "
+        "clear and readable by you alone, until it is stored (default: the system's temporary "
+        "folder)",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="with --resume or --upload-id: go on though the stream differs from what is stored of "
+        "it from the first block on",
     )
 
 

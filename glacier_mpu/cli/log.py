@@ -17,6 +17,7 @@ from glacier_mpu.transfer.events import (
     Event,
     UploadOpened,
 )
+from glacier_mpu.transfer.stream_events import StreamOpened
 from glacier_mpu.vault.outage import Outage
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -46,6 +47,8 @@ class LogDisplay(Display):
         match event:
             case UploadOpened():
                 self._say_opened(event)
+            case StreamOpened():
+                self._say_stream_opened(event)
             case BlocksBegin():
                 self._said_at.clear()
                 for line in begin_lines(event):

@@ -13,10 +13,11 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from glacier_mpu.cli.flags import Parser
+from glacier_mpu.cli.cautions import cautions_about, is_warning
 from glacier_mpu.cli.inquiry import Inquiry
 from glacier_mpu.cli.options import Options, asks_for_json, parse
 from glacier_mpu.cli.output import Output
+from glacier_mpu.cli.parser import Parser
 from glacier_mpu.cli.plan import plan_lines, plan_record, plan_warnings
 from glacier_mpu.cli.receipts import Receipts
 from glacier_mpu.cli.report import (
@@ -27,15 +28,13 @@ from glacier_mpu.cli.report import (
     result_lines,
     went_as_asked,
 )
+from glacier_mpu.cli.request import look
 from glacier_mpu.cli.signals import Interruption
 from glacier_mpu.cli.status import StatusReport
-from glacier_mpu.cli.values import AUTO
+from glacier_mpu.cli.stream_plan import stream_lines, stream_record, stream_warnings
 from glacier_mpu.errors import InternalError, UploadError, quoted
-from glacier_mpu.source.blocks import Plan
-from glacier_mpu.source.file import inspect
 from glacier_mpu.stop import Waits
-from glacier_mpu.transfer.deadline import StopAfter, StopAt, StopTime
-from glacier_mpu.transfer.request import Outcome, Request, Status
+from glacier_mpu.transfer.request import FileRequest, Outcome, Status, StreamRequest
 
 
 def main(
@@ -51,17 +50,18 @@ def main(
     The next command begins with the words of `command`; `inquiry` is answered while the upload
     runs; `waits` replaces the default ones.
     """
-    output = Output(json_wanted=asks_for_json(arguments))
+    output = Output(json_wanted=asks_for_json(parser, arguments))
     options = status = None
     try:
         options = parse(parser, arguments, command=command)
         output.verbose = options.verbose
         if options.dry_run:
-            return _dry_run(options, _request(options).plan(), output)
+            return _dry_run(*look(options), output)
         status = StatusReport(options, warn=output.warning)
+        options, request = look(options)
         return _upload(
             options,
-            _request(options),
+            request,
             output,
             status=status,
             inquiry=inquiry or Inquiry(),
@@ -87,56 +87,26 @@ def _refused(
     return code
 
 
-def _request(options: Options) -> Request:
-    """Return what the options ask for. Raises BadInput for what is known to be wrong by now."""
-    serial = options.threads is None
-    request = Request(
-        source=inspect(options.source_path),
-        description=options.description,
-        upload_id=options.upload_id,
-        block_size=options.block_size,
-        first=options.first,
-        last=options.last,
-        finish=options.finish,
-        slots=1 if serial else None if options.threads == AUTO else options.threads,
-        max_bandwidth=options.max_bandwidth,
-        stop_time=_stop_time(options),
-        keep_going=not serial,
-        abort=serial and options.finish and not options.resume,
-        resume=options.resume,
-        ledger=_ledger(options),
-        recheck=options.recheck,
-    )
-    request.check()
-    return request
-
-
-def _stop_time(options: Options) -> StopTime | None:
-    if options.stop_at is not None:
-        return StopAt(options.stop_at.next(datetime.now()))
-    return None if options.stop_after is None else StopAfter(options.stop_after)
-
-
-def _dry_run(options: Options, plan: Plan, output: Output) -> int:
+def _dry_run(options: Options, request: FileRequest | StreamRequest, output: Output) -> int:
     now = datetime.now()
-    output.result(plan_record(options, plan, now=now), plan_lines(options, plan, now=now))
-    for warning in plan_warnings(options, plan):
+    if isinstance(request, StreamRequest):
+        record = stream_record(options, request, now=now)
+        output.result(record, stream_lines(options, request, now=now))
+        warnings = stream_warnings(options, request)
+    else:
+        plan = request.plan()
+        output.result(plan_record(options, plan, now=now), plan_lines(options, plan, now=now))
+        warnings = plan_warnings(options, plan)
+    for warning in warnings:
         output.warning(warning)
+    for caution in filter(is_warning, cautions_about(request.source, options)):
+        output.say(caution)
     return ExitCode.DONE
-
-
-def _ledger(options: Options) -> str | None:
-    """Return the ledger's folder, or None for none."""
-    if options.ledger is not None:
-        return options.ledger or None
-    from glacier_mpu.source.cache import usual_ledger  # --help need not wait for platformdirs
-
-    return usual_ledger()
 
 
 def _upload(
     options: Options,
-    request: Request,
+    request: FileRequest | StreamRequest,
     output: Output,
     *,
     status: StatusReport,
@@ -153,13 +123,18 @@ def _upload(
         from glacier_mpu.cli.watch import Watch
         from glacier_mpu.transfer.upload import upload
 
-    make_room(request.slots, rehearses=options.rehearse is not None)
+    make_room(request.slots, rehearses=options.rehearse is not None, spools=options.is_stream)
     receipts = None
     if options.receipts is not None:
-        receipts = Receipts(options.receipts, source_path=options.source_path)
+        receipts = Receipts(options.receipts, source_path=options.file_path)
     began, clock_began = datetime.now(timezone.utc), time.monotonic()
     display = choose_display(output.lines, quiet=options.quiet, verbose=options.verbose)
-    display.introduce(first_line(request, vault=options.vault), tells_blocks=not request.resumes)
+    display.introduce(
+        first_line(request, vault=options.vault),
+        tells_blocks=not request.resumes,
+        cautions=cautions_about(request.source, options),
+        is_stream=options.is_stream,
+    )
     output.say = display.say
     watch = Watch(
         display,

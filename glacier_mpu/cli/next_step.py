@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from glacier_mpu.cli.aws_cli import AwsCli
+from glacier_mpu.cli.figures import as_size
 from glacier_mpu.cli.options import UsageError
 from glacier_mpu.errors import (
     AddressInvalid,
     BlockSizeMismatch,
     BlocksOutsideFile,
     BundleInvalid,
+    CommandFailed,
+    CommandUnusable,
     FileTooShort,
     InternalError,
     NotTheWholeFile,
@@ -19,15 +22,22 @@ from glacier_mpu.errors import (
     RegionMissing,
     RegionMistyped,
     SourceChanged,
-    SourceIsDevice,
     SourceIsFolder,
     SourceIsStream,
     SourceUnreadable,
+    SpoolDamaged,
+    SpoolFull,
+    SpoolUnusable,
+    StreamBroken,
+    StreamDiffers,
+    StreamEmpty,
+    StreamTooLong,
+    StreamTooShort,
     TooManyBlocks,
     TooManySlots,
     UploadError,
 )
-from glacier_mpu.source.blocks import MIB
+from glacier_mpu.source.blocks import LARGEST_BLOCK, MIB, MOST_BLOCKS
 from glacier_mpu.vault.errors import (
     AccessDenied,
     AccountNotAccepted,
@@ -50,6 +60,7 @@ from glacier_mpu.vault.errors import (
 
 T = TypeVar("T")
 
+_READ_AGAIN = "it is read from its beginning, and what is stored alike is not sent again"
 PROXY_STEP = "check the proxy's address in HTTPS_PROXY"
 BUNDLE_STEP = (
     "check the file that AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE or the profile's ca_bundle names"
@@ -96,14 +107,48 @@ def _too_many_slots(error: TooManySlots, _: AwsCli) -> str:
     return f"use --threads {error.most}, or {more}" if error.most else more
 
 
+def _no_spool(error: SpoolUnusable, _: AwsCli) -> str:
+    return (
+        f"give --spool a folder on a disk that has room for {as_size(error.needed)}, or use a "
+        "smaller --blocksize or fewer --threads"
+    )
+
+
+def _too_long(error: StreamTooLong, aws: AwsCli) -> str:
+    """Say what the stream fits into, and what becomes of the upload that it does not fit into."""
+    larger = 2 * error.block_size
+    if larger > LARGEST_BLOCK:
+        return f"Glacier takes no larger archive: upload it in several{_abort(aws)}"
+    return (
+        f"start a new upload with a larger --expected-size, or with --blocksize {larger // MIB}, "
+        f"which holds {as_size(larger * MOST_BLOCKS)}{_abort(aws)}"
+    )
+
+
+def _too_short(_: StreamTooShort, aws: AwsCli) -> str:
+    return (
+        "with this stream the upload can never be completed: check that it is whole, and the one "
+        "that was begun; to start a new upload, leave out --upload-id or --resume"
+        f"{_abort(aws)}"
+    )
+
+
+def _abort(aws: AwsCli) -> str:
+    """Say how the open upload is aborted, if there is one that others can reach."""
+    if not aws.upload_id or aws.rehearses:
+        return ""
+    command = aws.glacier("abort-multipart-upload", f"--upload-id={aws.upload_id}")
+    return f"; to abort the open one, run: {command}"
+
+
 # The entry of the most specific class counts. A text, or a function of the error and the vault.
 _STEPS: dict[type, str | Callable[[Any, AwsCli], str]] = {
     UsageError: lambda error, _: str(error.next_step),
     SourceIsFolder: "pack it into one file first, for example with tar or zip, and upload that",
-    SourceIsDevice: (
-        "copy it to a file first, for example with dd or from a snapshot, and upload that"
-    ),
-    SourceIsStream: "write its content to a file first, and upload that",
+    SourceIsStream: "pipe the content in, for example with cat or dd, and use --source-path -",
+    StreamEmpty: "check the program that writes it",
+    CommandUnusable: "check the command's name, and that it may be run",
+    SpoolUnusable: _no_spool,
     TooManyBlocks: lambda error, _: f"use --blocksize {error.smallest // MIB} or larger",
     BlocksOutsideFile: "choose --start and --end among these, with --start not above --end",
     NotTheWholeFile: "add --finish-upload False to keep the upload open for the other blocks",
@@ -112,6 +157,7 @@ _STEPS: dict[type, str | Callable[[Any, AwsCli], str]] = {
         "check --source-path and --upload-id: they do not belong together; to start a new upload, "
         "leave out --upload-id"
     ),
+    StreamTooShort: _too_short,
     RegionMissing: "add --region, or set AWS_DEFAULT_REGION",
     RegionMistyped: lambda error, _: (
         f"did you mean --region {error.nearest}?" if error.nearest else "check --region"
@@ -125,6 +171,19 @@ _STEPS: dict[type, str | Callable[[Any, AwsCli], str]] = {
     SourceChanged: (
         "nothing was completed; once the file no longer changes, resume: only the blocks that "
         "differ are sent"
+    ),
+    SpoolFull: "make room there, or give --spool another folder, then resume",
+    SpoolDamaged: "check that disk and this machine's memory, then resume",
+    StreamBroken: f"check where the stream comes from, then resume: {_READ_AGAIN}",
+    CommandFailed: (
+        "nothing was completed; check the command, then resume: its output is read from its "
+        "beginning, and what is stored alike is not sent again"
+    ),
+    StreamTooLong: _too_long,
+    StreamDiffers: (
+        "nothing was overwritten; give the stream with which the upload was begun, or start a new "
+        "upload without --upload-id or --resume; to send this one to the open upload all the same, "
+        "add --overwrite"
     ),
     HashMismatch: (
         "the file's disk, this machine's memory or the network corrupts data; check them, then "
@@ -160,6 +219,9 @@ _RUN_AGAIN_ONCE: dict[type, str] = {
     ConnectionLost: "the connection is back",
     ServiceDown: "the service is back",
     SourceUnreadable: "the file can be read",
+    SpoolFull: "there is room in the spool",
+    StreamBroken: "the stream can be read",
+    CommandFailed: "the command succeeds",
     CredentialsExpired: "the credentials are renewed",
     CredentialsRejected: "the credentials are accepted",
 }

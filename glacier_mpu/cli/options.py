@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from glacier_mpu.cli import values
-from glacier_mpu.cli.flags import FlagError, Parser
+from glacier_mpu.cli.parser import FlagError, Parser
+from glacier_mpu.cli.quoting import pasteable
 from glacier_mpu.cli.times import ClockTime
 from glacier_mpu.errors import BadInput
+from glacier_mpu.source.pipe import STANDARD_INPUT
 from glacier_mpu.transfer.bandwidth import Timetable
 
 # The flags whose value is a path, which means something else in another folder.
-PATH_FLAGS = ("--source-path", "--rehearse", "--receipts", "--ledger", "--status-file")
+PATH_FLAGS = ("--source-path", "--spool", "--rehearse", "--receipts", "--ledger", "--status-file")
 
 
 @dataclass(eq=False)
@@ -35,15 +37,20 @@ class Options:
 
     command  the words that begin this script again, before any flag
     folder   where relative paths begin
-    words    the command line itself, with each value joined to its flag, as in `--vault=photos`
+    words    the flags of the command line, with each value joined to its flag: `--vault=photos`
+    argv     the program whose output is uploaded, and its arguments: what stands behind `--`
     threads  blocks sent at once, or AUTO; None in the script that sends one after another
     ledger   a folder, or NO_LEDGER; None is the usual one
+
+    is_named_pipe   source_path names one, which is known once it was looked at
     """
 
     command: tuple[str, ...]
     folder: str
     words: tuple[str, ...]
-    source_path: str
+    argv: tuple[str, ...]
+    source_path: str | None
+    source_command: str | None
     vault: str
     comment: str | None
     upload_id: str | None
@@ -55,6 +62,9 @@ class Options:
     finish: bool
     ledger: str | None
     recheck: bool
+    expected_size: int | None
+    spool: str | None
+    overwrite: bool
     profile: str | None
     region: str | None
     endpoint_url: str | None
@@ -70,21 +80,48 @@ class Options:
     status_file: str | None
     quiet: bool
     verbose: bool
+    is_named_pipe: bool = False
 
     @property
-    def full_source_path(self) -> str:
-        """The source path with the folder in which it was given."""
-        return os.path.join(self.folder, self.source_path)
+    def file_path(self) -> str | None:
+        """The source path, where it names something; None of standard input and a command."""
+        return None if self.source_path == STANDARD_INPUT else self.source_path
+
+    @property
+    def full_source_path(self) -> str | None:
+        """The source path with the folder in which it was given; None of a command."""
+        path = self.file_path
+        return self.source_path if path is None else os.path.join(self.folder, path)
+
+    @property
+    def runs_command(self) -> bool:
+        """Whether it is the output of a command that is uploaded."""
+        return self.source_path is None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the source is read once, in order."""
+        return self.file_path is None or self.is_named_pipe
+
+    @property
+    def shown_command(self) -> str | None:
+        """The command whose output is uploaded, as one line for a shell; None where there is none.
+
+        A command behind `--` is quoted to be one line.
+        """
+        return pasteable(self.argv) if self.argv else self.source_command
 
     @property
     def description(self) -> str:
-        """The archive description: the comment, or one that names the source path."""
-        if self.comment is None:
-            return values.default_description(self.source_path)
-        return self.comment
+        """The archive description: the comment, or one that names the file."""
+        if self.comment is not None:
+            return self.comment
+        if self.file_path is None or self.is_stream:
+            return values.STREAM_DESCRIPTION
+        return values.default_description(self.file_path)
 
     def words_without(self, *flags: str) -> list[str]:
-        """Return the words of the command line less these flags, to build the next command from."""
+        """Return the flags of the command line less these, to build the next command from."""
         return [word for word in self.words if word.partition("=")[0] not in flags]
 
     def from_anywhere(self) -> Options:
@@ -95,7 +132,7 @@ class Options:
         again = replace(
             self,
             command=tuple(_absolute(word, self.folder) for word in self.command),
-            source_path=_absolute(self.source_path, self.folder),
+            source_path=_absolute_source(self.source_path, self.folder),
             words=tuple(_with_absolute_path(word, self.folder) for word in self.words),
         )
         if again.description == self.description:
@@ -106,20 +143,48 @@ class Options:
 
 def parse(parser: Parser, arguments: Sequence[str], *, command: Sequence[str]) -> Options:
     """Return what the arguments ask for. Raises UsageError; exits for --help and --version."""
-    words = parser.joined(arguments)
+    words, argv = parser.joined(arguments)
     try:
         given = {"threads": None} | parser.read(words)
     except FlagError as error:
         raise UsageError(str(error), next_step="--help explains every flag") from error
-    options = Options(command=tuple(command), folder=os.getcwd(), words=tuple(words), **given)
+    options = Options(
+        command=tuple(command),
+        folder=os.getcwd(),
+        words=tuple(words),
+        argv=tuple(argv or ()),
+        **given,
+    )
+    _check_source(options, has_command=argv is not None)
     _check_rehearsal(options)
     return options
 
 
-def asks_for_json(arguments: Sequence[str]) -> bool:
+def asks_for_json(parser: Parser, arguments: Sequence[str]) -> bool:
     """Tell whether the arguments ask for JSON; they may be wrong in any other way."""
-    words = list(arguments)
+    words, _ = parser.joined(arguments)
     return "--output=json" in words or ("--output", "json") in pairwise(words)
+
+
+def _check_source(options: Options, *, has_command: bool) -> None:
+    """Raise UsageError unless exactly one source is given; `has_command` is for a bare `--`."""
+    given = [
+        name
+        for name, is_given in (
+            ("--source-path", options.source_path is not None),
+            ("--source-command", options.source_command is not None),
+            ("a command after --", has_command),
+        )
+        if is_given
+    ]
+    if len(given) == 1 and (options.argv or not has_command):
+        return
+    fact = "there is no source"
+    if len(given) > 1:
+        fact = f"{' and '.join(given)} are more than one source"
+    elif has_command:
+        fact = "there is nothing after --"
+    raise UsageError(f"{fact}: give one of --source-path, --source-command or a command after --")
 
 
 def _check_rehearsal(options: Options) -> None:
@@ -135,9 +200,13 @@ def _check_rehearsal(options: Options) -> None:
 
 def _with_absolute_path(word: str, folder: str) -> str:
     flag, _, value = word.partition("=")
-    if flag not in PATH_FLAGS or word == "--ledger=none":
+    if flag not in PATH_FLAGS or word in ("--ledger=none", f"--source-path={STANDARD_INPUT}"):
         return word
     return f"{flag}={_absolute(value, folder)}"
+
+
+def _absolute_source(path: str | None, folder: str) -> str | None:
+    return path if path is None or path == STANDARD_INPUT else _absolute(path, folder)
 
 
 def _absolute(path: str, folder: str) -> str:

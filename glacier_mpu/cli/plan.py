@@ -58,6 +58,9 @@ def plan_record(options: Options, plan: Plan, *, now: datetime) -> dict[str, obj
             for estimate in estimates(options, plan, now=now)
         ],
         "suggestedBlockSize": suggested_block_size(options, plan),
+        "mostSize": None,
+        "spool": None,
+        "spoolSize": None,
     }
 
 
@@ -77,7 +80,7 @@ def plan_lines(options: Options, plan: Plan, *, now: datetime) -> list[str]:
         f"bytes-to-send: {record['bytesToSend']} ({as_size(_size_to_send(options, plan))})",
         f"requests: {record['requests']} (billed by AWS; retries and listings are extra)",
         f"prices: {PRICES}",
-        *(_line(options, plan, estimate, now) for estimate in estimates(options, plan, now=now)),
+        *estimate_lines(options, plan, now=now),
     ]
 
 
@@ -95,6 +98,11 @@ def plan_warnings(options: Options, plan: Plan) -> list[str]:
         return [text]
     seconds = _block_seconds(options, Plan(plan.size, suggested), rate)
     return [f"{text}; with --blocksize {suggested // MIB} it takes {_as_time(seconds)}"]
+
+
+def estimate_lines(options: Options, plan: Plan, *, now: datetime) -> list[str]:
+    """Return how long the asked blocks take: `time: 3.1 hours at 1.0 MB/s; 6.7 minutes a block`."""
+    return [_line(options, plan, estimate, now) for estimate in estimates(options, plan, now=now)]
 
 
 def estimates(options: Options, plan: Plan, *, now: datetime) -> list[Estimate]:

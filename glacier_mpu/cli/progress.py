@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from glacier_mpu.cli.cautions import is_warning
 from glacier_mpu.cli.figures import as_plan
 from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.snapshot import Snapshot
+from glacier_mpu.cli.stream_tally import StreamTally
+from glacier_mpu.cli.stream_words import opened_lines
 from glacier_mpu.cli.tally import Tally
 from glacier_mpu.cli.words import as_text
 from glacier_mpu.transfer.events import (
@@ -21,6 +24,13 @@ from glacier_mpu.transfer.events import (
     UploadOpened,
 )
 from glacier_mpu.transfer.pacing import Measured
+from glacier_mpu.transfer.stream_events import (
+    BlockRead,
+    BlocksRunningOut,
+    MoreThanExpected,
+    SourceSilent,
+    StreamOpened,
+)
 from glacier_mpu.vault.outage import Outage, OutageOver
 from glacier_mpu.vault.regions import UnknownRegion
 from glacier_mpu.vault.retry import Retry
@@ -35,6 +45,9 @@ _PROBLEMS = (
     LedgerUnusable,
     Outage,
     OutageOver,
+    BlocksRunningOut,
+    MoreThanExpected,
+    SourceSilent,
 )
 
 
@@ -49,19 +62,30 @@ class Display:
     def __init__(self, lines: Lines, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.lines = lines
         self.clock = clock
-        self.tally = Tally(clock)
+        self.tally: Tally = Tally(clock)
         self.is_silent = True
         self._introduction, self._tells_blocks = "", True
+        self._cautions: Sequence[str] = ()
         self._begun = False
         self._lock = threading.Lock()
         self._told_retry_at: dict[type[Exception], float] = {}
 
-    def introduce(self, text: str, *, tells_blocks: bool) -> None:
-        """Let the text be the first that is said once the run has begun.
+    def introduce(
+        self,
+        text: str,
+        *,
+        tells_blocks: bool,
+        cautions: Sequence[str] = (),
+        is_stream: bool = False,
+    ) -> None:
+        """Let the text be the first that is said once the run has begun, and then the cautions.
 
         Unless it tells the blocks, they are told as soon as they are known.
         """
         self._introduction, self._tells_blocks = text, tells_blocks
+        self._cautions = cautions
+        if is_stream:
+            self.tally = StreamTally(self.clock)
 
     def say(self, text: str) -> None:
         """Show a line with its time, above whatever is drawn."""
@@ -102,6 +126,8 @@ class Display:
 
     def _begin(self) -> None:
         self._say(self._introduction)
+        for caution in self._cautions:
+            self._say(caution)
 
     def _show(self, event: Event) -> None:
         """Show nothing: what is shown of an event is each display's own."""
@@ -110,6 +136,10 @@ class Display:
         self._say(as_text(event))
         if not self._tells_blocks:
             self._say(f"the upload has {as_plan(event.plan)}")
+
+    def _say_stream_opened(self, event: StreamOpened) -> None:
+        for line in opened_lines(event):
+            self._say(line)
 
     def _draw(self) -> None:
         """Draw nothing."""
@@ -133,7 +163,7 @@ class Display:
         all those of an outage, which is told as one.
         """
         if not isinstance(event, Retry):
-            return isinstance(event, Measured)
+            return isinstance(event, Measured | BlockRead)
         now, kind = self.clock(), type(event.error)
         due = now - self._told_retry_at.get(kind, float("-inf")) >= SECONDS_BETWEEN_RETRIES
         if due and not event.shared:
@@ -148,12 +178,14 @@ class QuietDisplay(Display):
     """
 
     def _begin(self) -> None:
-        """Wait for trouble."""
+        """Wait for trouble, unless there is some already."""
+        for caution in filter(is_warning, self._cautions):
+            self._say(caution)
 
     def _show(self, event: Event) -> None:
         if isinstance(event, _PROBLEMS):
             self._say(as_text(event))
-        elif isinstance(event, UploadOpened) and not self.is_silent:
+        elif isinstance(event, UploadOpened | StreamOpened) and not self.is_silent:
             self._say(_upload_text(event.upload_id))
 
     def _say(self, text: str) -> None:

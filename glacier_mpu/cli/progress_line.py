@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.figures import as_duration, as_rate, as_size
+from glacier_mpu.cli.figures import as_duration, as_rate, as_size, counted
 from glacier_mpu.cli.snapshot import Phase, Snapshot
 
 _PHASES = {
@@ -29,9 +29,13 @@ def pace(snapshot: Snapshot) -> list[str]:
     """Say how fast it goes and how long that takes, or why it does not go."""
     if snapshot.stalled_seconds:
         return [f"stalled {as_minutes(snapshot.stalled_seconds)}"]
+    if snapshot.source_silent_seconds:
+        return [f"waiting for the stream {as_minutes(snapshot.source_silent_seconds)}"]
     if snapshot.seconds_left is not None:
         return [as_rate(snapshot.rate), f"{as_duration(snapshot.seconds_left)} left"]
-    return ["reading"] if snapshot.is_reading else []
+    if snapshot.is_reading:
+        return ["reading"]
+    return [as_rate(snapshot.rate)] if snapshot.rate else []
 
 
 def done_of_all(snapshot: Snapshot) -> tuple[int, int]:
@@ -42,9 +46,10 @@ def done_of_all(snapshot: Snapshot) -> tuple[int, int]:
 
 
 def percent(snapshot: Snapshot) -> int:
-    """Return the same in whole percent, rounded down."""
+    """Return the same in whole percent, rounded down; below 100 before the end of a stream."""
     done, size = done_of_all(snapshot)
-    return 100 * done // size if size else 0
+    whole = 100 * done // size if size else 0
+    return min(whole, 99) if snapshot.is_open_ended else whole
 
 
 def as_minutes(seconds: float) -> str:
@@ -58,12 +63,29 @@ def as_minutes(seconds: float) -> str:
 def _amounts(snapshot: Snapshot) -> list[str]:
     if snapshot.phase is Phase.COMPARING:
         blocks = f"{snapshot.compared:,} of {snapshot.to_compare:,} blocks compared"
+    elif snapshot.is_open_ended:
+        return _amounts_of_stream(snapshot)
     elif snapshot.blocks is None:
         return []
     else:
         blocks = f"{snapshot.blocks_done:,} of {snapshot.blocks:,} blocks"
     done, size = done_of_all(snapshot)
     return [blocks, f"{as_size(done)} of {as_size(size)} ({percent(snapshot)} %)"]
+
+
+def _amounts_of_stream(snapshot: Snapshot) -> list[str]:
+    """Say how far a stream is whose end is not known: `12 blocks stored, 1.5 GiB sent, …`."""
+    if not snapshot.upload_id:
+        return []
+    parts = [
+        f"{counted(snapshot.blocks_done)} stored",
+        f"{as_size(snapshot.bytes_stored + snapshot.bytes_on_the_way)} sent",
+        f"{as_size(snapshot.bytes_read or 0)} read",
+        f"{as_size(snapshot.bytes_spooled)} in the spool",
+    ]
+    if snapshot.size:
+        parts.append(f"{percent(snapshot)} % of at most {as_size(snapshot.size)}")
+    return parts
 
 
 def _besides(snapshot: Snapshot) -> list[str]:

@@ -18,13 +18,18 @@ _SECONDS_BETWEEN_TRIES = 0.1
 
 
 class Receipts:
-    """A file of receipts, appended to. Raises UsageError at once if that cannot be done."""
+    """A file of receipts, appended to. Raises UsageError at once if that cannot be done.
 
-    def __init__(self, path: str, *, source_path: str) -> None:
+    source_path  what is uploaded, to which nothing is appended; None where it has no path
+    """
+
+    def __init__(self, path: str, *, source_path: str | None) -> None:
         self.path = path
         try:
             with self._opened() as file:
-                itself = os.path.samestat(os.fstat(file), os.stat(source_path))
+                itself = source_path is not None and os.path.samestat(
+                    os.fstat(file), os.stat(source_path)
+                )
         except OSError as error:
             raise UsageError(
                 f"cannot write receipts to {quoted(path)}: {error.strerror}",

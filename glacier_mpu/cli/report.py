@@ -9,10 +9,10 @@ from glacier_mpu.cli.aws_cli import AwsCli
 from glacier_mpu.cli.next_command import next_command
 from glacier_mpu.cli.next_step import error_lines
 from glacier_mpu.cli.options import Options
-from glacier_mpu.errors import BadInput, UploadError
+from glacier_mpu.errors import BadInput, StreamTooLong, UploadError
 from glacier_mpu.source.blocks import as_ranges
 from glacier_mpu.source.file import as_moment
-from glacier_mpu.transfer.request import Outcome, Request, Status
+from glacier_mpu.transfer.request import FileRequest, Outcome, Status, StreamRequest
 from glacier_mpu.vault.errors import VaultError
 
 
@@ -78,12 +78,14 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
     """
     archive, plan, error = outcome.archive, outcome.plan, outcome.error
     is_open = outcome.status in (Status.OPEN, Status.STORED)
-    can_resume = is_open or outcome.may_have_begun
+    can_resume = (is_open or outcome.may_have_begun) and not isinstance(error, StreamTooLong)
+    aws = AwsCli.of(options, region=outcome.region, upload_id=outcome.upload_id)
     return {
         "status": outcome.status.value,
         "vault": options.vault if options else None,
         "description": outcome.description if options else None,
         "sourcePath": options.full_source_path if options else None,
+        "sourceCommand": options.shown_command if options else None,
         "archiveId": archive.archive_id if archive else None,
         "location": archive.location if archive else None,
         "treeHash": outcome.tree_hash or None,
@@ -99,14 +101,14 @@ def as_record(outcome: Outcome, options: Options | None, *, seconds: float) -> d
         "retries": outcome.retries,
         "resumeCommand": next_command(outcome, options) if can_resume and options else None,
         "expires": _iso(outcome.expires) if outcome.expires else None,
-        "error": _error_record(error, AwsCli.of(options, region=outcome.region)) if error else None,
+        "error": _error_record(error, aws) if error else None,
     }
 
 
 def as_receipt(
     record: dict[str, object],
     outcome: Outcome,
-    request: Request,
+    request: FileRequest | StreamRequest,
     options: Options,
     *,
     began: datetime,
@@ -117,10 +119,17 @@ def as_receipt(
         "accountId": str(record["location"]).split("/")[1],
         "region": outcome.region,
         "rehearsal": options.rehearse,
-        "sourceModified": as_moment(request.source.mtime_ns),
+        "sourceModified": _modified(request),
         "began": _iso(began),
         "ended": _iso(datetime.now(timezone.utc)),
     }
+
+
+def _modified(request: FileRequest | StreamRequest) -> str | None:
+    """Return when the file was last changed; None of a stream and of a device."""
+    if isinstance(request, StreamRequest) or request.source.mtime_ns is None:
+        return None
+    return as_moment(request.source.mtime_ns)
 
 
 def _iso(moment: datetime) -> str:

@@ -22,7 +22,8 @@ class Snapshot:
 
     upload_id         empty until the upload is open
     size, blocks      what the run is asked for: the file, or the range that was given; None until
-                      the upload is open
+                      the upload is open. Of a stream they are known at its end; until then size is
+                      the most that is expected, or None
     bytes_done        of `size`: what the vault holds, as far as is known, and what is on its way
     blocks_done       of `blocks`: what the vault holds, as far as is known
     blocks_failed     blocks that failed, and are not being tried again
@@ -37,6 +38,10 @@ class Snapshot:
     seconds_left      until all is sent and compared, at these rates; None where the rate is 0
     stalled_seconds   since the last byte moved, where that is long enough to be told; else 0
     is_reading        nothing is sent just now, because blocks are being read to be hashed first
+    bytes_read        that came from a stream; None of a file
+    bytes_spooled     of those, what the vault does not hold yet
+    source_silent_seconds  since a byte came from the stream, where nothing is left to be sent and
+                      that is long enough to be told; else 0
     retries           tries that failed and were followed by another
     elapsed_seconds   since the run began
     """
@@ -58,5 +63,13 @@ class Snapshot:
     seconds_left: float | None = None
     stalled_seconds: float = 0.0
     is_reading: bool = False
+    bytes_read: int | None = None
+    bytes_spooled: int = 0
+    source_silent_seconds: float = 0.0
     retries: int = 0
     elapsed_seconds: float = 0.0
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether it is a stream whose end is not known."""
+        return self.bytes_read is not None and self.blocks is None

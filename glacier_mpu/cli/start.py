@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from glacier_mpu.cli.inquiry import Inquiry
 
 if TYPE_CHECKING:
-    from glacier_mpu.cli.flags import Parser
+    from glacier_mpu.cli.parser import Parser
 
 _WIND_UP_SECONDS = 1.0
 

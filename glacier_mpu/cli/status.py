@@ -72,7 +72,9 @@ class StatusReport:
         options = self._options
         if options.status_file is None:
             return None
-        others = {"the file that is to be uploaded": options.source_path}
+        others = {}
+        if options.file_path is not None:
+            others["the file that is to be uploaded"] = options.file_path
         if options.receipts is not None:
             others["the file of the receipts"] = options.receipts
         return make_file(options.status_file, self._record(), others=others)
@@ -95,6 +97,7 @@ class StatusReport:
             "exitCode": exit_code,
             "error": ended["error"] if ended else None,
             "sourcePath": options.full_source_path,
+            "sourceCommand": options.shown_command,
             "vault": options.vault,
             "uploadId": snapshot.upload_id or None,
             "bytes": snapshot.bytes_done,
@@ -107,6 +110,9 @@ class StatusReport:
             "rate": round(snapshot.rate),
             "secondsLeft": None if left is None else round(left),
             "secondsStalled": round(snapshot.stalled_seconds),
+            "bytesRead": snapshot.bytes_read,
+            "bytesSpooled": None if snapshot.bytes_read is None else snapshot.bytes_spooled,
+            "secondsSilent": round(snapshot.source_silent_seconds),
             "retries": snapshot.retries,
             "pid": os.getpid(),
             "began": _iso(self._began),
@@ -126,6 +132,8 @@ def _at_the_end(snapshot: Snapshot) -> Snapshot:
         rate=0.0,
         seconds_left=None,
         stalled_seconds=0.0,
+        bytes_spooled=0,
+        source_silent_seconds=0.0,
     )
 
 

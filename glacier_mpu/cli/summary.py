@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from glacier_mpu.cli.figures import as_duration, as_plan, as_rate, as_size
+from glacier_mpu.cli.figures import as_duration, as_plan, as_rate, as_size, counted
 from glacier_mpu.cli.snapshot import Snapshot
 from glacier_mpu.errors import quoted
-from glacier_mpu.transfer.request import Outcome, Request, Status
+from glacier_mpu.transfer.request import FileRequest, Outcome, Status, StreamRequest
 
 
-def first_line(request: Request, *, vault: str) -> str:
-    """Say what the run is about: the file, what it is cut into, and where it goes.
+def first_line(request: FileRequest | StreamRequest, *, vault: str) -> str:
+    """Say what the run is about: the source, what it is cut into, and where it goes.
 
-    The blocks of an upload that is resumed are not known yet.
+    The blocks of an upload that is resumed are not known yet, nor is the size of a stream.
     """
+    if isinstance(request, StreamRequest):
+        return f"uploading {request.source.name} to vault {vault}"
     size = as_size(request.source.size)
     blocks = "" if request.resumes else f", {as_plan(request.plan())}"
     return f"uploading {quoted(request.source.path)} ({size}{blocks}) to vault {vault}"
@@ -22,7 +24,11 @@ def summary_line(outcome: Outcome, snapshot: Snapshot) -> str:
     """Say how much the run did; empty where there is nothing to say."""
     if outcome.status in (Status.COMPLETED, Status.STORED):
         return _done(snapshot, outcome.bytes_skipped)
-    return _left_open(snapshot) if outcome.status is Status.OPEN and snapshot.size else ""
+    if outcome.status is not Status.OPEN:
+        return ""
+    if snapshot.is_open_ended:
+        return _left_open_in_mid_stream(snapshot) if snapshot.upload_id else ""
+    return _left_open(snapshot) if snapshot.size else ""
 
 
 def _done(snapshot: Snapshot, skipped: int) -> str:
@@ -44,6 +50,15 @@ def _left_open(snapshot: Snapshot) -> str:
         text += f", {snapshot.compared:,} of {snapshot.to_compare:,} compared"
     if snapshot.bytes_on_the_way:
         text += f"; {as_size(snapshot.bytes_on_the_way)} on the way were dropped"
+    return text
+
+
+def _left_open_in_mid_stream(snapshot: Snapshot) -> str:
+    """Say the same of a stream that was not read to its end."""
+    stored = as_size(snapshot.bytes_done - snapshot.bytes_on_the_way)
+    text = f"read and stored so far: {counted(snapshot.blocks_done)}, {stored}"
+    if snapshot.bytes_spooled:
+        text += f"; {as_size(snapshot.bytes_spooled)} more were read and dropped"
     return text
 
 

@@ -7,9 +7,10 @@ import re
 from urllib.parse import quote_from_bytes, urlsplit
 
 from glacier_mpu.errors import quoted
-from glacier_mpu.source.blocks import MIB, is_block_size, nearest_block_sizes
+from glacier_mpu.source.blocks import LARGEST_FILE, MIB, is_block_size, nearest_block_sizes
 
 LONGEST_DESCRIPTION = 1024
+STREAM_DESCRIPTION = "Archive from a stream"
 AUTO = 0
 NO_LEDGER = ""
 MOST_THREADS = 1000
@@ -31,6 +32,18 @@ _BYTES_IN = {
     "GiB": 1 << 30,
 }
 _MIB_IN = {"": 1, "MiB": 1, "GiB": 1024}
+_SIZE_OF = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+}
 
 
 def default_description(source_path: str) -> str:
@@ -111,6 +124,25 @@ def blocksize(text: str) -> int:
             f"{mib} MiB is not a power of two from 1 to 4096; the nearest are {below} and {above}"
         )
     return block_size
+
+
+def size(text: str) -> int:
+    """Read the size of an archive such as 8TB, 500 GiB or 12345, and return it in bytes."""
+    match = re.fullmatch(r"(\d{1,18})(?:\.(\d{1,9}))? ?([A-Za-z]*)", text, re.ASCII)
+    if match is None or match[3] not in _SIZE_OF or (match[2] and match[3] in ("", "B")):
+        raise ValueError(f"{text[:40]!r} is not a size; write it as 8TB, 500GiB or 12345 (bytes)")
+    whole, fraction = match[1], match[2] or ""
+    size = int(int(whole + fraction) * _SIZE_OF[match[3]] // 10 ** len(fraction))
+    if not 1 <= size <= LARGEST_FILE:
+        raise ValueError(f"{text[:40]!r} is not from 1 to {LARGEST_FILE:,} bytes, as archives are")
+    return size
+
+
+def command(text: str) -> str:
+    """Read a line for the shell."""
+    if not text.strip():
+        raise ValueError("there is no command in it")
+    return text
 
 
 def true_or_false(text: str) -> bool:

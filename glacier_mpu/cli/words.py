@@ -16,8 +16,9 @@ from glacier_mpu.cli.figures import (
     counted,
 )
 from glacier_mpu.cli.next_step import PROXY_STEP, is_of_the_proxy, renewal
+from glacier_mpu.cli.stream_words import stream_text
 from glacier_mpu.cli.times import DAYS
-from glacier_mpu.errors import SourceUnreadable, quoted, redacted
+from glacier_mpu.errors import SourceUnreadable, SpoolFull, quoted, redacted
 from glacier_mpu.source.blocks import MIB, MOST_BLOCKS, PREFERRED_BLOCK, as_named_ranges
 from glacier_mpu.transfer.bandwidth import MINUTES_A_DAY, BandwidthChanged
 from glacier_mpu.transfer.deadline import WindingDown
@@ -64,7 +65,7 @@ _CALLS = {
 @singledispatch
 def as_text(event: Event) -> str:
     """Return the line that says what happened; empty where there is nothing to say."""
-    return ""
+    return stream_text(event)
 
 
 @as_text.register
@@ -184,7 +185,7 @@ def _(event: BlockDiffers) -> str:
         reason = f"{stored.size:,} bytes of it are stored, and the file has {event.block.size:,}"
     else:
         reason = (
-            f"its stored tree hash is {stored.tree_hash.hex()}, the file's {event.tree_hash.hex()}"
+            f"its stored tree hash is {stored.tree_hash.hex()}, now it is {event.tree_hash.hex()}"
         )
     return f"block {event.block.number} differs: {reason}"
 
@@ -266,7 +267,9 @@ def _(event: Outage) -> str:
 @as_text.register
 def _(event: OutageOver) -> str:
     what = "calls get through again"
-    if isinstance(event.error, SourceUnreadable):
+    if isinstance(event.error, SpoolFull):
+        what = "there is room in the spool again"
+    elif isinstance(event.error, SourceUnreadable):
         what = "the file can be read again"
     elif isinstance(event.error, CredentialsExpired):
         what = "the credentials are accepted again"

@@ -15,9 +15,11 @@ from glacier_mpu.cli.displays import choose_display
 from glacier_mpu.cli.lines import Lines
 from glacier_mpu.cli.log import LogDisplay
 from glacier_mpu.cli.progress import Display, QuietDisplay
-from glacier_mpu.source.blocks import MIB
-from glacier_mpu.transfer.events import BlockSent, Watcher
+from glacier_mpu.source.blocks import MIB, Plan
+from glacier_mpu.transfer.events import BlockSent, Connected
 from glacier_mpu.transfer.pacing import Measured
+from glacier_mpu.transfer.stream_events import BlockRead, CommandSaid, StreamEnded, StreamOpened
+from glacier_mpu.transfer.watcher import Watcher
 from tests.support.displays import (
     NOTE,
     OUTAGE,
@@ -94,6 +96,44 @@ def test_a_bar_is_of_what_is_compared_where_nothing_is_to_be_sent(bar: Bar) -> N
     bar.passes(10, comparing=MIB)
     assert bar.last.startswith("comparing  25%|")
     assert "| 10.0/40.0 MiB, 1.0 MiB/s, 0:00:29 left, 0/40 compared" in bar.last
+
+
+@pytest.fixture
+def streamed(bar: Bar) -> Bar:
+    bar.display.introduce("uploading it", tells_blocks=True, is_stream=True)
+    bar.hear(Connected("https://glacier.example"))
+    return bar
+
+
+def test_a_stream_that_gives_nothing_yet_is_seen_to_be_waited_for(streamed: Bar) -> None:
+    streamed.passes(9)
+    assert streamed.last.endswith("uploading it")
+    streamed.passes(3)
+    assert streamed.last == "opening waiting for the stream 0:12, 0:00:12 so far"
+
+
+def test_a_stream_has_a_line_of_figures_until_it_ends_and_then_a_bar(streamed: Bar) -> None:
+    streamed.hear(StreamOpened("an-id", MIB, 10_000 * MIB))
+    streamed.display.hashed(2 * MIB)
+    streamed.hear(BlockRead(block(0)), BlockRead(block(1)), CommandSaid("tar", "hello"))
+    streamed.sends(0, seconds=8)
+    streamed.passes(1)
+    assert streamed.last.startswith("sending 1.0 MiB sent, 2.0 MiB read, ")
+    assert streamed.last.endswith(" 1 block stored, 1.0 MiB in the spool")
+    assert not any("was read" in line for line in streamed.drawn)
+    assert any(line.endswith(" tar: hello") for line in streamed.drawn)
+    streamed.hear(StreamEnded(Plan(2 * MIB, MIB)))
+    streamed.passes(1)
+    assert streamed.last.startswith("sending  50%|")
+    assert "1.0/2.0 MiB" in streamed.last
+
+
+def test_an_expected_size_gives_a_stream_a_bar_from_the_beginning(streamed: Bar) -> None:
+    streamed.hear(StreamOpened("an-id", MIB, 10_000 * MIB, 4 * MIB))
+    streamed.display.hashed(MIB)
+    streamed.hear(BlockRead(block(0)))
+    streamed.sends(0, seconds=8)
+    assert streamed.last.startswith("sending  25%|")
 
 
 def test_one_bar_goes_on_through_all_passes(bar: Bar) -> None:

@@ -85,7 +85,7 @@ def test_flags_values_and_paths_are_completed(
     assert ask(name, "--threads", "a") == ["auto"]
     for flag in ("--source-path", "--receipts"):
         assert f"{tmp_path}/photos.zip" in ask(name, "--vault", "v", flag, f"{tmp_path}/pho")
-    for flag in ("--ledger", "--rehearse"):
+    for flag in ("--ledger", "--rehearse", "--spool"):
         folders = ask(name, flag, f"{tmp_path}/pho")
         assert [folder.rstrip("/") for folder in folders] == [f"{tmp_path}/phones"]
 

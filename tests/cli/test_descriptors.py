@@ -114,6 +114,16 @@ def test_a_soft_limit_that_is_enough_is_left_alone(
     assert hard == 4096
 
 
+def test_a_block_of_a_stream_has_two_more_files(
+    limits: Callable[[int, int], list[tuple[int, int]]],
+) -> None:
+    asked = limits(16, 4096)
+    for spools in (False, True):
+        make_room(200, rehearses=False, spools=spools)
+    (without, _), (with_spool, _) = asked
+    assert with_spool - without == 2 * 200
+
+
 def test_a_soft_limit_that_cannot_be_raised_though_the_hard_one_is_higher_refuses(
     limits: Callable[[int, int], list[tuple[int, int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import pytest
 
 from glacier_mpu.cli.endings import ending_lines
 from glacier_mpu.cli.options import Options, parse
-from glacier_mpu.errors import SourceLost, SourceUnreadable, UploadError
+from glacier_mpu.errors import (
+    CommandFailed,
+    SourceLost,
+    SourceUnreadable,
+    StreamBroken,
+    StreamTooLong,
+    StreamTooShort,
+    UploadError,
+)
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.transfer.deadline import StopAfter, StopAt
 from glacier_mpu.transfer.request import Outcome, Status
@@ -26,6 +35,7 @@ from glacier_mpu.vault.errors import (
     Unreachable,
     VaultNotFound,
 )
+from tests.support.asked import asked
 from tests.support.scripts import VAULT, script_parser
 
 PLAN = Plan(5 * MIB, MIB)
@@ -240,3 +250,57 @@ def test_the_folder_of_a_rehearsal_ends_no_line_whatever_its_name(status: Status
     text = "\n".join(ending(made, "--rehearse=a\x1b[31m\nb"))
     assert r"'a\x1b[31m\nb" in text
     assert "\x1b" not in text
+
+
+# -- a stream
+
+
+def of_stream(made: Outcome, *arguments: str) -> list[str]:
+    return ending_lines(made, asked(*arguments), interrupted=False)
+
+
+def test_a_stream_that_was_not_read_to_its_end_has_no_blocks_left_and_is_to_be_given_again() -> (
+    None
+):
+    made = outcome(Status.OPEN, StreamBroken("EIO"), plan=None)
+    *_, stays, what, command = of_stream(made, "--source-path=-")
+    assert stays.startswith("the upload stays open")
+    assert what == ("to resume, run with the same stream, from its beginning, on standard input:")
+    assert command.endswith("--upload-id=an-id")
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_what_a_failed_command_said_is_shown_where_it_was_not_before(*, quiet: bool) -> None:
+    failed = CommandFailed("exit status 2", said=("tar: /data: no such file", "giving up"))
+    flags = ["--quiet"] if quiet else []
+    lines = of_stream(outcome(Status.OPEN, failed, plan=None), *flags, "--", "/bin/tar", "c", "x")
+    said = ["tar: /data: no such file", "tar: giving up"] if quiet else []
+    assert lines[: len(said) + 1] == [*said, "error: exit status 2"]
+    in_shell = of_stream(
+        outcome(Status.OPEN, failed, plan=None), *flags, "--source-command=tar c x"
+    )
+    assert ("command: giving up" in in_shell) is quiet
+
+
+def test_a_command_that_failed_before_an_upload_was_begun_may_be_run_again() -> None:
+    lines = of_stream(
+        Outcome(status=Status.FAILED, error=CommandFailed("exit status 2")), "--", "x"
+    )
+    assert lines[-1] == "no upload was started; run this again once the command succeeds"
+
+
+def test_a_stream_that_does_not_fit_is_not_resumed_but_begun_anew() -> None:
+    made = outcome(Status.OPEN, StreamTooLong("too long", block_size=MIB), plan=None)
+    *_, what, command = of_stream(made, "--upload-id=an-id", "--", "tar", "c", "x")
+    assert what.startswith("to start a new upload with larger blocks, run")
+    assert command.endswith("--blocksize=2 -- tar c x")
+    assert not any(line.startswith("to resume") for line in of_stream(made, "--", "x"))
+    largest = replace(made, error=StreamTooLong("too long", block_size=4096 * MIB))
+    assert of_stream(largest, "--", "x")[-1].startswith("the upload stays open")
+
+
+def test_an_upload_that_holds_more_than_the_stream_is_not_to_be_finished() -> None:
+    made = outcome(Status.OPEN, StreamTooShort("too short"), unproven=())
+    text = "\n".join(of_stream(made, "--source-path=-"))
+    assert "to finish" not in text
+    assert "to resume, run with the same stream" in text

@@ -9,8 +9,15 @@ import pytest
 
 from glacier_mpu.cli.log import LogDisplay
 from glacier_mpu.source.blocks import MIB
-from glacier_mpu.transfer.events import BlockSent, Completing, Connected, KnownBlocks
+from glacier_mpu.transfer.events import (
+    BlockMatches,
+    BlockSent,
+    Completing,
+    Connected,
+    KnownBlocks,
+)
 from glacier_mpu.transfer.pacing import Measured
+from glacier_mpu.transfer.stream_events import BlockRead, CommandSaid, StreamOpened
 from tests.support.displays import (
     NOTE,
     OUTAGE,
@@ -243,3 +250,53 @@ def test_retries_for_one_reason_are_told_once_a_minute_those_of_an_outage_not_at
         log.hear(RETRY)
         log.clock.passes(1)
     assert len(log.lines) == 2
+
+
+# -- a stream
+
+
+@pytest.fixture
+def stream(log: Run) -> Run:
+    log.display.introduce("uploading it", tells_blocks=True, cautions=["beware"], is_stream=True)
+    log.hear(StreamOpened("an-id", MIB, 10_000 * MIB))
+    return log
+
+
+def test_a_stream_begins_with_what_it_is_how_it_may_fail_and_how_much_fits(stream: Run) -> None:
+    assert [line.split(" ", 2)[2] for line in stream.lines] == [
+        "uploading it",
+        "beware",
+        "upload-id: an-id",
+        "blocks of 1 MiB: the stream may have up to 9.8 GiB (--expected-size or --blocksize allow "
+        "more)",
+    ]
+
+
+def test_a_heartbeat_of_a_stream_says_what_was_read_and_sent_and_lies_in_the_spool(
+    stream: Run,
+) -> None:
+    stream.hear(BlockRead(block(0)))
+    stream.passes(60, moving=MIB // 64, hashing=MIB // 32)
+    assert stream.lines[-1].endswith(
+        " sending: 0 blocks stored, 960.0 KiB sent, 1.9 MiB read, 1.9 MiB in the spool, 16.3 KiB/s"
+    )
+
+
+def test_of_many_blocks_of_a_stream_one_in_five_seconds_is_told(stream: Run) -> None:
+    """None of them is known to be the last."""
+    for number in range(20):
+        stream.display.hashed(MIB)
+        stream.hear(BlockRead(block(number)))
+        stream.sends(number, seconds=1)
+        stream.hear(BlockMatches(block(20 + number)))
+    assert told(stream, "is stored") == [0, 5, 10, 15]
+    assert told(stream, "is already stored") == [20, 25, 30, 35]
+
+
+def test_a_block_that_was_read_is_told_of_only_where_every_block_is(stream: Run) -> None:
+    verbose = Run(every_block=True)
+    for run in (stream, verbose):
+        run.hear(BlockRead(block(3)), CommandSaid("tar", "Removing leading '/'"))
+    assert not any("block 3" in line for line in stream.lines)
+    assert any("block 3" in line for line in verbose.lines)
+    assert stream.lines[-1].endswith(" tar: Removing leading '/'")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from glacier_mpu.cli.next_command import next_command, paste_hint
+from glacier_mpu.cli.next_command import command_anew, next_command, paste_hint, run_it
 from glacier_mpu.cli.options import PATH_FLAGS, Options, parse
+from glacier_mpu.errors import quoted
 from glacier_mpu.source.blocks import MIB, Plan
 from glacier_mpu.transfer.request import Outcome, Status
 from tests.support.scripts import script_parser
@@ -161,3 +164,98 @@ def test_how_a_command_is_pasted_is_said_only_where_it_matters(command: str) -> 
 def test_the_next_command_begins_with_the_words_that_began_this_run(command: list[str]) -> None:
     made = replace(options(), command=tuple(command))
     assert words_of(next_command(OPEN, made))[: len(command)] == command
+
+
+# -- a stream
+
+STREAMS = {
+    "stdin": ("--source-path", "-"),
+    "line": ("--source-command", "tar c 'a b' | zstd"),
+    "program": ("--", "tar", "c", "a b", "--", "--quiet", "$HOME"),
+}
+of_each_stream = pytest.mark.parametrize("source", STREAMS.values(), ids=STREAMS)
+needs_bash = pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+
+
+def stream(*arguments: str, script: str = SCRIPT) -> Options:
+    words = ["--vault", "photos", *arguments]
+    made = parse(script_parser("GlacierMPUP.py"), words, command=[sys.executable, script])
+    return replace(made, folder=FOLDER)
+
+
+def pasted(outcome: Outcome, made: Options) -> Options:
+    """Return what the next command asks for, without the folder in which it is to run."""
+    line = next_command(outcome, made).rpartition(" && ")[2]
+    python, script, *words = words_of(line)
+    return parse(script_parser("GlacierMPUP.py"), words, command=[python, script])
+
+
+@of_each_stream
+def test_the_next_command_makes_the_same_stream_again(source: tuple[str, ...]) -> None:
+    made = stream("--spool=s", "--expected-size=8TB", *source)
+    again = pasted(replace(OPEN, plan=None), made)
+    assert (again.source_path, again.source_command) == (made.source_path, made.source_command)
+    assert (again.argv, again.upload_id) == (made.argv, "-an-id")
+    assert (again.expected_size, again.spool) == (8 * 10**12, os.path.join(FOLDER, "s"))
+
+
+def test_what_is_added_stands_before_the_two_hyphens() -> None:
+    line = next_command(OPEN, stream("--", "tar", "c", "/data"))
+    assert line.endswith(" --vault=photos --upload-id=-an-id -- tar c /data")
+
+
+@of_each_stream
+def test_an_upload_of_a_stream_that_may_have_begun_is_found_by_its_description(
+    source: tuple[str, ...],
+) -> None:
+    maybe = Outcome(status=Status.FAILED, may_have_begun=True)
+    again = pasted(maybe, stream(*source))
+    assert (again.resume, again.comment) == (True, "Archive from a stream")
+    again = pasted(maybe, stream("--comment=mine", *source))
+    assert (again.resume, again.comment) == (True, "mine")
+
+
+@needs_bash
+@pytest.mark.parametrize("kind", ["line", "program"])
+def test_a_command_runs_in_the_folder_in_which_it_was_given(kind: str, tmp_path: Path) -> None:
+    """It may have relative paths."""
+    folder, elsewhere = tmp_path / "it's here", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    tell = folder / "tell.py"
+    tell.write_text("import os, sys\nprint(os.getcwd(), *sys.argv[1:], sep='\\n')\n")
+    made = replace(stream(*STREAMS[kind], script=str(tell)), folder=str(folder))
+    line = next_command(OPEN, made)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=elsewhere, capture_output=True, text=True, check=True
+    )
+    where, *words = done.stdout.splitlines()
+    assert where == str(folder.resolve())
+    assert parse(script_parser("GlacierMPUP.py"), words, command=["x"]).argv == made.argv
+
+
+def test_a_stream_on_standard_input_runs_in_any_folder() -> None:
+    assert "cd " not in next_command(OPEN, stream("--source-path", "-"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fact"),
+    [("stdin", "with the same stream, from its beginning, on standard input:"), ("line", "run")],
+)
+def test_how_a_stream_is_given_again_is_said(kind: str, fact: str) -> None:
+    made = stream(*STREAMS[kind])
+    said = run_it(next_command(OPEN, made), made)
+    assert fact in said
+    if os.name == "nt" and kind == "line":
+        assert quoted(FOLDER) in said
+    pipe = replace(options(), is_named_pipe=True)
+    assert "through the pipe" in run_it(next_command(OPEN, pipe), pipe)
+    assert run_it(next_command(OPEN, options()), options()).startswith("run")
+
+
+def test_a_stream_that_does_not_fit_is_begun_anew_with_larger_blocks() -> None:
+    made = stream("--resume", "--comment=mine", "--blocksize=1", "--expected-size=1GiB", "--", "x")
+    line = command_anew(2 * MIB, made).rpartition(" && ")[2]
+    again = parse(script_parser("GlacierMPUP.py"), words_of(line)[2:], command=["x"])
+    assert (again.resume, again.upload_id, again.expected_size) == (False, None, None)
+    assert (again.block_size, again.comment, again.argv) == (2 * MIB, "mine", ("x",))

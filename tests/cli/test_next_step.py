@@ -35,13 +35,32 @@ NEEDS_NONE: dict[type[errors.UploadError], str] = {
     of_vault.Refused: "the service says why, in its own words",
     of_vault.CompletionUnknown: "the ending says how to find out",
 }
-AWS = AwsCli(vault="photos", account_id="123456789012", profile="backup", region="eu-west-1")
+AWS = AwsCli(
+    vault="photos",
+    upload_id="an-id",
+    account_id="123456789012",
+    profile="backup",
+    region="eu-west-1",
+)
 AT = "--account-id 123456789012 --vault-name photos --region eu-west-1 --profile backup"
 FACTS: list[tuple[errors.UploadError, list[str]]] = [
     (UsageError("wrong", next_step="use --vault"), ["use --vault"]),
     (errors.SourceIsFolder("x is a folder"), ["one file", "tar"]),
-    (errors.SourceIsDevice("x is a disk"), ["copy it to a file", "snapshot"]),
-    (errors.SourceIsStream("x is a pipe"), ["to a file first"]),
+    (errors.SourceIsStream("x is a socket"), ["pipe the content in", "--source-path -"]),
+    (errors.StreamEmpty("empty"), ["program"]),
+    (errors.CommandUnusable("cannot run 'tra'"), ["command"]),
+    (errors.SpoolUnusable("full", needed=3 << 30), ["--spool", "3.0 GiB", "--threads"]),
+    (errors.SpoolFull("full"), ["--spool", "resume"]),
+    (errors.SpoolLost("full"), ["--spool", "resume"]),
+    (errors.SpoolDamaged("other bytes"), ["memory", "resume"]),
+    (errors.StreamBroken("EIO"), ["resume", "from its beginning"]),
+    (errors.CommandFailed("exit status 1"), ["nothing was completed", "resume"]),
+    (
+        errors.StreamTooLong("too long", block_size=128 * MIB),
+        ["--expected-size", "--blocksize 256", "2.4 TiB", "abort-multipart-upload"],
+    ),
+    (errors.StreamDiffers("another"), ["--overwrite", "--upload-id or --resume"]),
+    (errors.StreamTooShort("too short"), ["never", "abort-multipart-upload", "--upload-id=an-id"]),
     (
         errors.TooManyBlocks("too many", smallest=2 * MIB),
         ["--blocksize 2"],
@@ -140,6 +159,17 @@ def test_a_lost_connection_blames_the_proxy_only_where_that_could_not_be_reached
 def test_a_rehearsal_is_not_looked_for_at_aws() -> None:
     step = next_step(of_vault.UploadNotFound("none"), replace(AWS, rehearses=True))
     assert "aws glacier" not in step
+
+
+def test_an_upload_is_aborted_by_hand_only_where_it_is_known_and_at_aws() -> None:
+    for aws in (replace(AWS, rehearses=True), replace(AWS, upload_id="")):
+        assert "aws" not in next_step(errors.StreamTooShort("too short"), aws)
+
+
+def test_no_larger_block_than_the_largest_is_named() -> None:
+    step = next_step(errors.StreamTooLong("too long", block_size=4096 * MIB), AWS)
+    assert "--blocksize" not in step
+    assert "abort-multipart-upload" in step
 
 
 def test_a_usage_error_can_be_pickled_and_equals_its_copy() -> None:

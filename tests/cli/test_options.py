@@ -14,6 +14,7 @@ from glacier_mpu.cli.times import ClockTime
 from glacier_mpu.cli.values import AUTO, NO_LEDGER
 from glacier_mpu.source.blocks import MIB
 from glacier_mpu.transfer.bandwidth import Timetable
+from tests.support.asked import asked
 from tests.support.scripts import script_parser
 
 SERIAL, PARALLEL = "GlacierMPU.py", "GlacierMPUP.py"
@@ -79,6 +80,11 @@ BAD: list[tuple[list[str], list[str]]] = [
     (["--endpoint-url", "glacier.example.org"], ["--endpoint-url", "glacier.example.org"]),
     (["--endpoint-url", "ftp://example.org"], ["--endpoint-url", "ftp://example.org"]),
     (["--endpoint-url", "http://[::1"], ["--endpoint-url", "http://[::1"]),
+    (["--expected-size", "0"], ["--expected-size", "'0'", "1 to 42,949,672,960,000"]),
+    (["--expected-size", "40TiB"], ["--expected-size", "'40TiB'", "42,949,672,960,000"]),
+    (["--expected-size", "8T"], ["--expected-size", "'8T'", "8TB"]),
+    (["--expected-size", "8tb"], ["--expected-size", "'8tb'", "8TB"]),
+    (["--expected-size", "1.5"], ["--expected-size", "'1.5'"]),
     (["--output", "xml"], ["--output", "xml"]),
     (["--resume", "--upload-id", "x"], ["--resume", "--upload-id"]),
     (["--rehearse", "d", "--endpoint-url", "http://h"], ["--rehearse", "--endpoint-url"]),
@@ -187,7 +193,9 @@ def test_the_defaults_are_those_of_the_readme(script: str) -> None:
         (["--upload-id", "--twice"], "upload_id", "--twice"),
         (["--region", "eu-west-1"], "region", "eu-west-1"),
         (["--source-path", r"C:\My Files\a b.zip"], "source_path", r"C:\My Files\a b.zip"),
-        (["--source-path", "-"], "source_path", "-"),
+        (["--expected-size", "500 GiB"], "expected_size", 500 << 30),
+        (["--spool", "my spool"], "spool", "my spool"),
+        (["--overwrite"], "overwrite", True),
         (["--vault", "first", "--vault", "last"], "vault", "last"),
     ],
     ids=lambda value: " ".join(value)[:32] if isinstance(value, list) else "",
@@ -241,6 +249,8 @@ def test_words_without_a_flag_are_all_the_others_however_it_was_written() -> Non
         (["--no-such-flag", "--output=json"], True),
         (["--output", "text"], False),
         (["--output"], False),
+        (["--", "aws", "--output", "json"], False),
+        (["--output", "json", "--", "tar"], True),
         ([], False),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -250,7 +260,7 @@ def test_whether_json_is_asked_for_is_known_though_the_rest_is_wrong(
     *,
     wanted: bool,
 ) -> None:
-    assert asks_for_json(arguments) is wanted
+    assert asks_for_json(script_parser(PARALLEL), arguments) is wanted
 
 
 @both_scripts
@@ -270,3 +280,70 @@ def test_help_and_version_go_to_stdout_and_exit_0(
 def test_a_comment_is_the_description_even_when_it_is_empty() -> None:
     assert options("--comment", "").description == ""
     assert options().description == "Archive for a file.zip"
+
+
+# -- the source
+
+
+ONE_SOURCE = "give one of --source-path, --source-command or a command after --"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        ([], "there is no source"),
+        (["--"], "there is nothing after --"),
+        (["--source-path=f", "--source-command=c"], "--source-path and --source-command"),
+        (["--source-path=-", "--", "tar"], "--source-path and a command after --"),
+        (["--source-path=f", "--"], "--source-path and a command after --"),
+        (["--source-command=c", "--", "tar"], "--source-command and a command after --"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_exactly_one_source_is_given(arguments: list[str], fact: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(script_parser(PARALLEL), ["--vault", "photos", *arguments], command=[PARALLEL])
+    assert caught.value.message.startswith(fact)
+    assert caught.value.message.endswith(ONE_SOURCE)
+
+
+def test_everything_behind_two_hyphens_is_the_command_whatever_it_looks_like() -> None:
+    made = asked("--comment", "a b", "--", "tar", "c", "--vault=x", "--", "--quiet", "--output")
+    assert made.argv == ("tar", "c", "--vault=x", "--", "--quiet", "--output")
+    assert (made.vault, made.comment, made.quiet) == ("photos", "a b", False)
+    assert made.words == ("--vault=photos", "--comment=a b")
+
+
+def test_a_flag_that_lacks_its_value_does_not_take_the_two_hyphens_for_it() -> None:
+    with pytest.raises(UsageError, match="--comment"):
+        asked("--comment", "--", "tar")
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_line_for_the_shell_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--source-command"):
+        asked("--source-command", text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "command"),
+    [
+        (["--source-path", "-"], "-", None),
+        (["--source-command", "tar c 'a b'"], None, "tar c 'a b'"),
+        (["--", "tar", "c", "a"], None, "tar c a"),
+    ],
+    ids=["stdin", "line", "program"],
+)
+def test_a_stream_has_no_path_but_a_hyphen_and_its_command_is_one_line(
+    arguments: list[str], path: str | None, command: str | None
+) -> None:
+    made = asked(*arguments)
+    assert (made.full_source_path, made.shown_command) == (path, command)
+    assert (made.file_path, made.is_stream) == (None, True)
+    again = made.from_anywhere()
+    assert (again.source_path, again.words) == (made.source_path, made.words)
+
+
+@both_scripts
+def test_the_usage_tells_of_a_command_behind_the_flags(script: str) -> None:
+    assert script_parser(script).format_usage().endswith("[-- COMMAND ...]\n")

@@ -17,6 +17,13 @@ from glacier_mpu.transfer.events import (
     LedgerUnusable,
     OtherUpload,
 )
+from glacier_mpu.transfer.stream_events import (
+    BlocksRunningOut,
+    CommandSaid,
+    MoreThanExpected,
+    SourceSilent,
+    StreamOpened,
+)
 from glacier_mpu.vault.answers import OpenUpload
 from glacier_mpu.vault.errors import TransientError
 from glacier_mpu.vault.outage import Outage, OutageOver
@@ -57,6 +64,9 @@ def test_a_clean_run_says_nothing(quiet: Run) -> None:
         (LedgerUnusable("/srv/l", "No space left"), "/srv/l"),
         (Outage(UNREADABLE, datetime(2026, 11, 24, 6, 34)), "until 06:34"),
         (OutageOver(UNREADABLE, 305), "read again"),
+        (BlocksRunningOut(8000, 10_000, 2000 * MIB), "8,000"),
+        (MoreThanExpected(MIB, 10 * MIB), "--expected-size"),
+        (SourceSilent(3600, OTHER.created), "may expire"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -80,6 +90,27 @@ def test_the_file_and_the_upload_are_said_once(quiet: Run) -> None:
 def test_what_is_refused_before_the_run_begins_is_one_line(quiet: Run) -> None:
     quiet.display.say("error: no such profile")
     assert [line.split(" ", 2)[2] for line in quiet.lines] == ["error: no such profile"]
+
+
+def test_what_a_command_says_is_not_shown(quiet: Run) -> None:
+    quiet.hear(CommandSaid("tar", "Removing leading '/'"))
+    assert quiet.lines == []
+
+
+def test_of_the_cautions_only_warnings_are_shown(quiet: Run) -> None:
+    cautions = ["a pipe cannot tell", "warning: it is mounted"]
+    quiet.display.introduce("uploading 'f'", tells_blocks=True, cautions=cautions)
+    quiet.hear(Completing())
+    assert [line.split(" ", 2)[2] for line in quiet.lines] == [
+        "uploading 'f'",
+        "warning: it is mounted",
+    ]
+
+
+def test_a_stream_that_opens_after_trouble_is_said(quiet: Run) -> None:
+    quiet.display.introduce("uploading 'f'", tells_blocks=True, is_stream=True)
+    quiet.hear(Connected("http://glacier.example"), StreamOpened("an-id", MIB, 10 * MIB))
+    assert quiet.lines[-1].endswith("upload-id: an-id")
 
 
 def test_an_upload_that_opens_after_trouble_is_said(quiet: Run) -> None:

@@ -57,6 +57,12 @@ def test_a_receipt_is_on_disk_once_it_is_appended(
     assert synced == [b'{"archiveId": "an-id"}\n']
 
 
+def test_a_stream_that_has_no_path_is_no_file_of_receipts(tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts.jsonl"
+    Receipts(str(receipts), source_path=None).append({"archiveId": "an-id"})
+    assert receipts.read_bytes() == b'{"archiveId": "an-id"}\n'
+
+
 def test_receipts_of_many_processes_at_once_are_all_whole(tmp_path: Path) -> None:
     receipts = tmp_path / "receipts.jsonl"
     code = (

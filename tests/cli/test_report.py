@@ -14,12 +14,14 @@ import pytest
 from glacier_mpu.cli.options import Options, UsageError, parse
 from glacier_mpu.cli.report import (
     ExitCode,
+    as_receipt,
     as_record,
     exit_code,
     result_lines,
     went_as_asked,
 )
-from glacier_mpu.errors import SourceUnreadable, UploadError
+from glacier_mpu.cli.request import look
+from glacier_mpu.errors import SourceUnreadable, StreamBroken, StreamTooLong, UploadError
 from glacier_mpu.rehearsal.server import RehearsalServer
 from glacier_mpu.rehearsal.wire import SECRET_KEY
 from glacier_mpu.source.blocks import MIB, Plan
@@ -31,11 +33,13 @@ from glacier_mpu.vault.errors import (
     CompletionUnknown,
     TransientError,
 )
+from tests.support.asked import asked
 from tests.support.scripts import VAULT, Ended, run, script_parser
 
 MakeFile = Callable[..., Path]
 MEMBERS = [
-    *("status", "vault", "description", "sourcePath", "archiveId", "location", "treeHash"),
+    *("status", "vault", "description", "sourcePath", "sourceCommand"),
+    *("archiveId", "location", "treeHash"),
     *("size", "uploadId", "blockSize", "blocks"),
     *("failedBlocks", "missingBlocks", "seconds", "bytesSent", "bytesSkipped", "retries"),
     *("resumeCommand", "expires", "error"),
@@ -135,6 +139,34 @@ def test_a_run_that_ended_at_its_stop_time_is_no_failure() -> None:
 
 
 # -- the JSON object
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "command"),
+    [
+        (["--source-path", "-"], "-", None),
+        (["--source-command", "tar c /data | zstd"], None, "tar c /data | zstd"),
+        (["--", "tar", "c", "/data"], None, "tar c /data"),
+    ],
+    ids=["stdin", "line", "program"],
+)
+def test_the_record_and_the_receipt_name_the_stream(
+    source: list[str], path: str | None, command: str | None
+) -> None:
+    made, request = look(asked(*source))
+    done = outcome(Status.COMPLETED, archive=ARCHIVE)
+    record = as_record(done, made, seconds=1)
+    receipt = as_receipt(record, done, request, made, began=NIGHT)
+    for told in (record, receipt):
+        assert (told["sourcePath"], told["sourceCommand"]) == (path, command)
+    assert receipt["sourceModified"] is None
+
+
+def test_an_upload_that_cannot_hold_the_stream_has_no_command_that_resumes_it() -> None:
+    for error, resumes in ((StreamTooLong("x", block_size=MIB), False), (StreamBroken("x"), True)):
+        record = as_record(outcome(Status.OPEN, error, plan=None), asked("--", "tar"), seconds=1)
+        assert (record["resumeCommand"] is not None) is resumes
+        assert (record["size"], record["blocks"], record["blockSize"]) == (None, None, None)
 
 
 @pytest.mark.usefixtures("in_india")

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -42,6 +42,16 @@ SENDING = Snapshot(
     stalled_seconds=0.4,
     retries=7,
 )
+MID_STREAM = Snapshot(
+    phase=Phase.SENDING,
+    upload_id="an-id",
+    bytes_done=900,
+    blocks_done=2,
+    bytes_on_the_way=100,
+    bytes_read=1000,
+    bytes_spooled=200,
+    source_silent_seconds=12.4,
+)
 
 
 class Kept(StatusFile):
@@ -67,10 +77,10 @@ class Kept(StatusFile):
 class Monitored:
     """A run whose time passes by hand, and what its status file was told."""
 
-    def __init__(self, *flags: str) -> None:
+    def __init__(self, *flags: str, source: Sequence[str] = ("--source-path", "a.zip")) -> None:
         self.clock = Clock()
         began = self.clock()
-        words = ["--source-path", "a.zip", "--vault", "photos", "--status-file", "s.json", *flags]
+        words = ["--vault", "photos", "--status-file", "s.json", *flags, *source]
         self.warnings: list[str] = []
         made: list[Kept] = []
 
@@ -109,6 +119,7 @@ def test_an_object_tells_how_far_the_run_is() -> None:
         "exitCode": None,
         "error": None,
         "sourcePath": str(Path.cwd() / "a.zip"),
+        "sourceCommand": None,
         "vault": "photos",
         "uploadId": "an-id",
         "bytes": 350,
@@ -121,6 +132,9 @@ def test_an_object_tells_how_far_the_run_is() -> None:
         "rate": 13,
         "secondsLeft": 52,
         "secondsStalled": 0,
+        "bytesRead": None,
+        "bytesSpooled": None,
+        "secondsSilent": 0,
         "retries": 7,
         "pid": os.getpid(),
         "began": "2026-01-02T12:00:00+00:00",
@@ -128,6 +142,17 @@ def test_an_object_tells_how_far_the_run_is() -> None:
         "updated": "2026-01-02T12:01:30+00:00",
         "updatedUnix": 1767355290,
     }
+
+
+def test_an_object_tells_of_a_stream_what_is_known_before_its_end() -> None:
+    run = Monitored(source=("--", "tar", "c", "/data"))
+    run.report.see(MID_STREAM)
+    told = run.file.records[-1]
+    assert (told["sourcePath"], told["sourceCommand"]) == (None, "tar c /data")
+    assert (told["bytes"], told["size"], told["blocksDone"], told["blocks"]) == (900, None, 2, None)
+    assert (told["bytesRead"], told["bytesSpooled"], told["secondsSilent"]) == (1000, 200, 12)
+    ended = run.ends(Outcome(status=Status.OPEN), exit_code=3)
+    assert (ended["bytesRead"], ended["bytesSpooled"], ended["secondsSilent"]) == (1000, 0, 0)
 
 
 def test_the_file_is_replaced_every_five_seconds_and_in_each_new_phase() -> None:

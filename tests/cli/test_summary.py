@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from glacier_mpu.cli.request import look
 from glacier_mpu.cli.snapshot import Phase, Snapshot
 from glacier_mpu.cli.summary import first_line, summary_line
 from glacier_mpu.source.blocks import MIB
-from glacier_mpu.transfer.request import Outcome, Request, Status
+from glacier_mpu.transfer.request import FileRequest, Outcome, Status
+from tests.support.asked import asked
 from tests.support.displays import GIB
 from tests.support.kit import write
 
@@ -90,7 +92,8 @@ def test_where_nothing_is_known_to_be_stored_nothing_is_said(
 
 def test_the_first_line_names_the_file_its_size_its_blocks_and_the_vault(tmp_path: Path) -> None:
     source = write(tmp_path / "a file.bin", bytes(5 * MIB))
-    line = first_line(Request(source=source, description="", block_size=MIB), vault="photos")
+    request = FileRequest(source=source, description="", block_size=MIB)
+    line = first_line(request, vault="photos")
     assert line == f"uploading '{source.path}' (5.0 MiB, 5 blocks of 1 MiB) to vault photos"
 
 
@@ -98,5 +101,37 @@ def test_the_first_line_tells_no_blocks_where_an_open_upload_may_have_others(
     tmp_path: Path,
 ) -> None:
     source = write(tmp_path / "f", b"12345")
-    line = first_line(Request(source=source, description="", resume=True), vault="photos")
+    request = FileRequest(source=source, description="", resume=True)
+    line = first_line(request, vault="photos")
     assert line == f"uploading '{source.path}' (5 B) to vault photos"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "called"),
+    [
+        (["--source-path", "-"], "standard input"),
+        (["--source-command", "tar c /data | zstd"], "the output of 'tar c /data | zstd'"),
+        (["--", "tar", "c", "/data"], "the output of 'tar c /data'"),
+    ],
+    ids=["stdin", "line", "program"],
+)
+def test_the_first_line_says_what_a_stream_is(arguments: list[str], called: str) -> None:
+    _, request = look(asked(*arguments))
+    assert first_line(request, vault="photos") == f"uploading {called} to vault photos"
+
+
+MID_STREAM = replace(ENDED, size=None, blocks=None, bytes_read=21 * GIB, bytes_spooled=192 * MIB)
+
+
+def test_a_stream_that_was_not_read_to_its_end_tells_what_was_read_in_vain() -> None:
+    """What a resumed upload holds besides is known of no stream before that is read."""
+    left = summary_line(Outcome(status=Status.OPEN), replace(MID_STREAM, upload_id="an-id"))
+    assert left == (
+        "read and stored so far: 160 blocks, 20.0 GiB; 192.0 MiB more were read and dropped"
+    )
+    none_dropped = replace(MID_STREAM, upload_id="an-id", bytes_spooled=0)
+    assert summary_line(Outcome(status=Status.OPEN), none_dropped).endswith("20.0 GiB")
+
+
+def test_of_a_stream_whose_upload_was_never_open_nothing_is_said() -> None:
+    assert summary_line(Outcome(status=Status.OPEN), MID_STREAM) == ""

@@ -25,6 +25,8 @@ READERS: list[Callable[[str], object]] = [
     values.blocksize,
     values.true_or_false,
     values.rate,
+    values.size,
+    values.command,
     values.url,
     values.account_id,
     values.minutes,
@@ -70,6 +72,22 @@ def test_a_rate_is_read_in_bits_or_bytes(text: str, bytes_a_second: int) -> None
 def test_a_rate_without_a_unit_or_below_a_byte_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="50Mbit"):
         values.rate(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("12345", 12345),
+        ("12345 B", 12345),
+        ("8TB", 8 * 10**12),
+        ("500 GiB", 500 << 30),
+        ("1.5TiB", 3 << 39),
+        ("0.1kB", 100),
+        ("39.0625TiB", 42_949_672_960_000),
+    ],
+)
+def test_a_size_is_read_in_decimal_and_in_binary_units_and_exactly(text: str, size: int) -> None:
+    assert values.size(text) == size
 
 
 def test_a_url_with_a_password_is_refused_without_repeating_it() -> None:
