@@ -17,22 +17,28 @@ import pytest
 from glacier_mpu.cli.options import parse
 from glacier_mpu.rehearsal import __main__ as stand_in
 from glacier_mpu.rehearsal.server import RehearsalServer
-from tests.support.documents import MANUAL, Command, commands, read, without_fences
+from tests.support.documents import MANUAL, Command, commands, read, recipes, without_fences
 from tests.support.in_process import MIB, SCRIPTS, End, MakeFile
 from tests.support.scripts import ROOT
 from tests.support.wire_client import tree_hash
 
 COMMANDS = list(commands())
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 # Run as they stand by .ci/run, by whoever sets up Python on Windows or remakes the captures, or,
-# with the metrics for Prometheus, by a test of its own.
+# with the metrics for Prometheus, by a test of its own; and what needs a volume of LVM.
 ELSEWHERE = re.compile(
     r"python3 -m venv|py -m venv|\S*pipx? install|uv tool install \.$|head -c|\.venv/bin/pytest$"
     r"|python3 bench/run\.py$|\.venv/bin/python docs/screens\.py$|mv glacier\.prom"
+    r"|lvcreate |lvremove "
 )
 
 
 def of(program: str) -> list[Command]:
     return [command for command in COMMANDS if program in command.words[:3]]
+
+
+def of_python() -> list[Command]:
+    return [command for command in of("-c") if "python" in command.words[0]]
 
 
 def each(commands: list[Command]) -> pytest.MarkDecorator:
@@ -78,7 +84,7 @@ def test_the_aws_cli_takes_every_command_also_with_ids_that_begin_with_a_hyphen(
     assert json.loads(done.stdout) == [], done.stderr
 
 
-@each([command for command in of("-c") if command.words[0] != "head"])
+@each(of_python())
 def test_a_line_of_python_computes_the_tree_hash_of_what_came_back(
     command: Command, make_file: MakeFile, tmp_path: Path
 ) -> None:
@@ -128,17 +134,19 @@ def test_jq_lists_the_archives_of_an_inventory(tmp_path: Path) -> None:
 
 
 def test_no_command_is_left_untried() -> None:
-    tried = [*of("aws"), *of("jq"), *of("-c"), *of("glacier_mpu.rehearsal")]
+    tried = [*of("aws"), *of("jq"), *of_python(), *of("glacier_mpu.rehearsal")]
+    tried += [command for recipe in recipes() for command in recipe.commands()]
     for command in COMMANDS:
         if not command.script and command not in tried:
             assert ELSEWHERE.match(" ".join(command.words)), command
 
 
 def flags_of_other_programs() -> set[str]:
-    """Return the flags of the stand-in, of pytest here, and of the AWS CLI where it is called."""
+    """Return the flags of the stand-in, and of other programs where a command has them."""
     own = {flag for action in stand_in._parser()._actions for flag in action.option_strings}
     aws = {word.partition("=")[0] for command in of("aws") for word in command.words}
-    return own | aws
+    lines = [line for recipe in recipes() for line in (recipe.upload, recipe.restore or "")]
+    return own | aws | {flag for line in lines for flag in re.findall(FLAG, line)}
 
 
 @pytest.mark.parametrize("name", MANUAL)
@@ -146,4 +154,4 @@ def test_every_flag_in_a_sentence_exists(name: str) -> None:
     known = flags_of_other_programs()
     for build in SCRIPTS.values():
         known |= {flag for action in build()._actions for flag in action.option_strings}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", without_fences(read(name)))) <= known
+    assert set(re.findall(FLAG, without_fences(read(name)))) <= known
