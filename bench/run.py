@@ -21,9 +21,10 @@ import clients
 import environments
 import lines
 import report
+import streams
 from measure import BENCH, GIB, MIB, Bench, Failed, machine, say
 
-SECTIONS = ("clients", "memory", "lines")
+SECTIONS = ("clients", "memory", "lines", "streams")
 _PEERS = ("glacier_upload", "awscli", "boto")
 _LINES = tuple(scenario.name for scenario in lines.SCENARIOS)
 
@@ -76,6 +77,11 @@ def _run(options: argparse.Namespace) -> int:
     if "lines" in measured:
         found = lines.run(bench, options.lines, seconds=options.seconds)
         results["lines"] = results.get("lines", {}) | found
+    if "streams" in measured:
+        results["streams"] = streams.run(
+            bench, size=size, block_size=min(256 * MIB, block), rounds=options.rounds
+        )
+        print(json.dumps(results["streams"], indent=1))
     report.write(results, options.out)
     code = subprocess.call([bench.python, str(BENCH / "pictures.py"), str(options.out)])
     print((options.out / "results.md").read_text())
