@@ -15,7 +15,6 @@ from clients import one_upload, told
 from measure import MIB, Bench, say, scratch_file
 
 _THREADS = 3
-_SPOOL = "glacier-mpu-spool-"
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 
@@ -34,7 +33,7 @@ def run(bench: Bench, *, size: int, block_size: int, rounds: int) -> dict[str, A
         commands = {"path": by_path, "pipe": ["sh", "-c", 'cat "$0" | "$@"', file, *by_pipe]}
         for number in range(rounds + 1):  # the first is not counted
             for way in sorted(commands, reverse=bool(number % 2)):
-                with _spool_watched() as most:
+                with _spool_watched(bench.scratch) as most:
                     record = one_upload(bench, server, commands[way], file)
                 record["spool_bytes"] = most[0]
                 say(f"streams, round {number} of {rounds}: {way}: {told(record)}")
@@ -58,8 +57,8 @@ def run(bench: Bench, *, size: int, block_size: int, rounds: int) -> dict[str, A
 
 
 @contextmanager
-def _spool_watched() -> Iterator[list[int]]:
-    """Yield a list that holds the most that lay in any spool of this user at one moment, in bytes.
+def _spool_watched(folder: Path) -> Iterator[list[int]]:
+    """Yield a list that holds the most that lay in the folder's spool at one moment, in bytes.
 
     Its files have no names: they are found as open files of processes.
     """
@@ -67,7 +66,7 @@ def _spool_watched() -> Iterator[list[int]]:
 
     def look() -> None:
         while not over.is_set():
-            most[0] = max(most[0], sum(_spooled().values()))
+            most[0] = max(most[0], sum(_spooled(folder).values()))
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     watcher = threading.Thread(target=look, daemon=True)
@@ -79,14 +78,15 @@ def _spool_watched() -> Iterator[list[int]]:
         watcher.join()
 
 
-def _spooled() -> dict[int, int]:
+def _spooled(spool: Path) -> dict[int, int]:
     """Return the size of each file of a spool, by its inode."""
     sizes = {}
     for folder in Path("/proc").glob("[0-9]*/fd"):
         with suppress(OSError):
             for entry in os.scandir(folder):
                 with suppress(OSError):
-                    if _SPOOL in os.readlink(entry.path):
+                    target = os.readlink(entry.path)
+                    if target.startswith(f"{spool}/") and target.endswith(" (deleted)"):
                         status = os.stat(entry.path)
                         sizes[status.st_ino] = status.st_size
     return sizes
