@@ -9,7 +9,6 @@ import errno
 import os
 import shutil
 import sys
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
